@@ -1,0 +1,101 @@
+import type { AnyClientCertError } from '../errors.js'
+import type { ClientIdentity } from '../identity/identity.js'
+import type { CertificationPath } from '../path/verified-paths.js'
+import type { TrustSnapshot } from '../trust/trust-snapshot.js'
+import { LruMap } from './lru-map.js'
+
+/** What an authentication was made with. A remembered one holds only while all of it is the same. */
+export interface Epoch {
+  readonly trust: TrustSnapshot
+  readonly intermediates: TrustSnapshot | undefined
+  readonly revocation: number
+}
+
+/** Path and revocation of one end entity, verified at one moment. Rules are not part of it. */
+export interface Authentication {
+  readonly identity: ClientIdentity
+  readonly path: CertificationPath
+  /** Milliseconds since 1970. */
+  readonly decidedAt: number
+  /** Milliseconds since 1970, inclusive. */
+  readonly holdsUntil: number
+}
+
+export interface Refusal {
+  readonly error: AnyClientCertError
+  readonly decidedAt: number
+  readonly holdsUntil: number
+}
+
+type Remembered<T> = T & { readonly epoch: EpochNumbers }
+
+/** Generations, not snapshots: what is remembered must not keep a replaced store alive. */
+type EpochNumbers = readonly [trust: number, intermediates: number, revocation: number]
+
+/** Distinct certificates an authenticator remembers: about 2 KB each. */
+const acceptances = 10_000
+/** Refusals have a room of their own, so that a flood of garbage never drives out a client that was accepted. */
+const refusals = 1_000
+const refusalMilliseconds = 10_000
+
+/**
+ * Remembers who was authenticated: by the end entity's DER for acceptances, by everything that was presented for refusals, and per TLS
+ * session in front of both. Every use checks time and generation.
+ */
+export class DecisionMemory {
+  readonly #sessions = new WeakMap<object, Remembered<Authentication>>()
+  readonly #accepted = new LruMap<string, Remembered<Authentication>>(acceptances)
+  readonly #refused = new LruMap<string, Remembered<Refusal>>(refusals)
+
+  ofSession(session: object, epoch: Epoch, at: number): Authentication | undefined {
+    return holding(this.#sessions.get(session), epoch, at)
+  }
+
+  ofCertificate(key: string, epoch: Epoch, at: number): Authentication | undefined {
+    return holding(this.#accepted.get(key), epoch, at)
+  }
+
+  refusalOf(key: string, epoch: Epoch, at: number): Refusal | undefined {
+    return holding(this.#refused.get(key), epoch, at)
+  }
+
+  remember(key: string, session: object | undefined, authentication: Authentication, epoch: Epoch): void {
+    const remembered = { ...authentication, epoch: numbersOf(epoch) }
+    this.#accepted.set(key, remembered)
+    if (session !== undefined) this.#sessions.set(session, remembered)
+  }
+
+  rememberSession(session: object, authentication: Authentication, epoch: Epoch): void {
+    this.#sessions.set(session, { ...authentication, epoch: numbersOf(epoch) })
+  }
+
+  /**
+   * Remembers a refusal for a short while. What may end by itself is not remembered: revocation that is unknown, a certificate that
+   * becomes valid, and what went wrong in us.
+   */
+  rememberRefusal(key: string, error: AnyClientCertError, epoch: Epoch, at: number): void {
+    if (error.status >= 500 || error.code === 'ERR_CLIENT_CERT_NOT_YET_VALID') return
+    const holdsUntil = at + refusalMilliseconds
+    this.#refused.set(key, { error, decidedAt: at, holdsUntil, epoch: numbersOf(epoch) })
+  }
+}
+
+/** The one place that says whether something remembered still holds. A clock that was set back makes everything anew. */
+function holding<T extends { decidedAt: number; holdsUntil: number }>(
+  remembered: Remembered<T> | undefined,
+  epoch: Epoch,
+  at: number,
+): T | undefined {
+  if (remembered === undefined) return undefined
+  const current = at >= remembered.decidedAt && at <= remembered.holdsUntil
+  return current && isOf(remembered.epoch, epoch) ? remembered : undefined
+}
+
+const numbersOf = ({ trust, intermediates, revocation }: Epoch): EpochNumbers => [
+  trust.generation,
+  intermediates?.generation ?? 0,
+  revocation,
+]
+
+const isOf = (numbers: EpochNumbers, { trust, intermediates, revocation }: Epoch) =>
+  numbers[0] === trust.generation && numbers[1] === (intermediates?.generation ?? 0) && numbers[2] === revocation

@@ -1,0 +1,130 @@
+import { type AnyClientCertError, ClientCertConfigError, deny, isClientCertError } from '../errors.js'
+import type { ClientIdentity } from '../identity/identity.js'
+import { demand, isRule, type Rule } from '../rules/rule.js'
+import { sharedMap } from '../shared.js'
+import type { AnyRequest } from '../source/source.js'
+import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
+import type { Decision } from './decision.js'
+
+/** What one authenticator decided about one request, and under which terms its mount asked. */
+export interface MountedDecision {
+  readonly authenticator: AuthenticatorInternals
+  readonly decision: Decision
+  readonly reportOnly: boolean
+  /** How this mount answers. */
+  readonly answer: (error: AnyClientCertError) => AnyClientCertError
+}
+
+const requests = sharedMap<Map<Authenticator, MountedDecision>>('requests')
+
+/** The last mount that decided about a request speaks for `clientIdentity()`. */
+export function recordDecision(request: AnyRequest, mounted: MountedDecision): void {
+  const decisions = requests.get(request) ?? new Map<Authenticator, MountedDecision>()
+  requests.set(request, decisions)
+  decisions.delete(mounted.authenticator)
+  decisions.set(mounted.authenticator, mounted)
+}
+
+export function decisionOf(request: AnyRequest, authenticator: Authenticator): MountedDecision | undefined {
+  return requests.get(request)?.get(authenticator)
+}
+
+/** The identity of a request, or undefined where nobody was accepted: by the last of its mounts. */
+export function identityOf(request: AnyRequest): ClientIdentity | undefined {
+  const last = [...(requests.get(request)?.values() ?? [])].at(-1)
+  return last?.decision.outcome === 'accepted' ? last.decision.identity : undefined
+}
+
+/** The identity of a request. Throws {@link ClientCertConfigError} (500) where there is none: nothing else than a mount can make one. */
+export function requireIdentity(request: AnyRequest): ClientIdentity {
+  const identity = identityOf(request)
+  if (identity !== undefined) return identity
+  const reason = requests.has(request)
+    ? 'this request has no identity (mode optional or report-only) — requireClientCert() before the handler'
+    : 'clientCert() never ran for this request — app.use(clientCert({ trust })) before the handler'
+  throw new ClientCertConfigError(`clientIdentity: ${reason}`)
+}
+
+export interface GuardOptions {
+  /** Whose decision the guard asks for, where a request has several. */
+  authenticator?: Authenticator
+}
+
+/** What a guard came to: undefined lets the request pass. */
+export type GuardOutcome = AnyClientCertError | ClientCertConfigError | undefined
+
+/** Makes the check behind `requireClientCert`. Throws at construction for what is no rule. */
+export function makeGuard(
+  rule: Rule | undefined,
+  { authenticator }: GuardOptions = {},
+): (request: AnyRequest) => Promise<GuardOutcome> {
+  if (rule !== undefined && !isRule(rule)) {
+    throw new ClientCertConfigError(
+      'requireClientCert: expected a rule — requireClientCert(rules.dnsName("a.test")); a function becomes one by rules.custom("name", fn)',
+    )
+  }
+  if (authenticator !== undefined && !(internals in authenticator)) {
+    throw new ClientCertConfigError(
+      'requireClientCert: authenticator is not one — { authenticator: createAuthenticator({ … }) }',
+    )
+  }
+  return async (request) => {
+    const mounted = chosen(request, authenticator)
+    if (mounted instanceof ClientCertConfigError) return mounted
+    const error = await refusalOf(mounted, rule, request)
+    if (error === undefined) return undefined
+    const { decision, reportOnly } = mounted
+    const refused: Decision = {
+      decidedAt: decision.decidedAt,
+      enforced: !reportOnly,
+      outcome: 'refused',
+      error,
+    }
+    // What the mount refused or let pass was reported there.
+    if (error.code === 'ERR_CLIENT_CERT_RULE' || decision.outcome === 'absent') {
+      mounted.authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, false)
+    }
+    return reportOnly ? undefined : mounted.answer(error)
+  }
+}
+
+function chosen(
+  request: AnyRequest,
+  authenticator: Authenticator | undefined,
+): MountedDecision | ClientCertConfigError {
+  const decisions = requests.get(request)
+  if (decisions === undefined) {
+    return new ClientCertConfigError(
+      'requireClientCert: clientCert() never ran for this request — app.use(clientCert({ trust })) before the guard',
+    )
+  }
+  if (authenticator !== undefined) {
+    return (
+      decisions.get(authenticator) ??
+      new ClientCertConfigError(
+        'requireClientCert: this authenticator has not decided about this request — mount clientCert({ authenticator }) before the guard',
+      )
+    )
+  }
+  if (decisions.size > 1) {
+    return new ClientCertConfigError(
+      'requireClientCert: several authenticators decided about this request — name the one you mean: requireClientCert(rule, { authenticator })',
+    )
+  }
+  return [...decisions.values()][0] as MountedDecision
+}
+
+async function refusalOf(
+  { decision }: MountedDecision,
+  rule: Rule | undefined,
+  request: AnyRequest,
+): Promise<AnyClientCertError | undefined> {
+  if (decision.outcome !== 'accepted') return decision.error
+  if (rule === undefined) return undefined
+  try {
+    await demand(rule, decision.identity, request)
+    return undefined
+  } catch (error) {
+    return isClientCertError(error) ? error : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'a guard' }, { cause: error })
+  }
+}

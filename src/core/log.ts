@@ -1,0 +1,40 @@
+import { quote } from '../help.js'
+import type { Decision } from './decision.js'
+import { LruMap } from './lru-map.js'
+
+/** Gets one line for every refusal: `mtls-identity CODE: fact — fix`. */
+export type LogFunction = (line: string, decision: Decision) => void
+
+const intervalMilliseconds = 10_000
+const subjects = 1_000
+
+/** The operator's line for a refusal; undefined for an acceptance. Safe to print: what came from a peer is escaped and bounded. */
+export function lineFor(decision: Decision): string | undefined {
+  if (decision.outcome === 'accepted') return undefined
+  const { code, help } = decision.error
+  return `mtls-identity ${decision.enforced ? '' : '(report-only) '}${code}: ${help}`
+}
+
+/** Writes lines to stderr, one per code and issuer in ten seconds; the next one says how many were left out. */
+export function stderrLog(now: () => number): LogFunction {
+  const last = new LruMap<string, { at: number; left: number }>(subjects)
+  return (line, decision) => {
+    const key = keyOf(decision)
+    const at = now()
+    const known = last.get(key)
+    if (known !== undefined && at >= known.at && at < known.at + intervalMilliseconds) {
+      known.left++
+      return
+    }
+    const left = known?.left ?? 0
+    last.set(key, { at, left: 0 })
+    process.stderr.write(left === 0 ? `${line}\n` : `${line} (and ${left} more like it)\n`)
+  }
+}
+
+function keyOf(decision: Decision): string {
+  if (decision.outcome === 'accepted') return 'accepted'
+  const { code, detail } = decision.error
+  const issuer = 'issuer' in detail ? detail.issuer : 'cause' in detail ? detail.cause : ''
+  return `${code} ${quote(issuer)}`
+}

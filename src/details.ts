@@ -1,0 +1,97 @@
+/** The facts each refusal carries. Names in it are RFC 4514 text, dates are absolute, octets are lower-case hex. */
+export interface ClientCertErrorDetails {
+  ERR_CLIENT_CERT_ABSENT: AbsentDetail
+  ERR_CLIENT_CERT_MALFORMED: { structure: string; reason: string; offset?: number }
+  ERR_CLIENT_CERT_VERSION: { subject: string; version: number }
+  ERR_CLIENT_CERT_UNKNOWN_ISSUER: UnknownIssuerDetail
+  ERR_CLIENT_CERT_SIGNATURE: { issuer: string; expectedKeyId?: string; trustedKeyId?: string }
+  ERR_CLIENT_CERT_ALGORITHM: { subject: string; algorithm: string; reason: string }
+  ERR_CLIENT_CERT_WEAK_KEY: { subject: string; key: string; reason: string; setting: string }
+  ERR_CLIENT_CERT_EXPIRED: { subject: string; notAfter: Date; at: Date }
+  ERR_CLIENT_CERT_NOT_YET_VALID: { subject: string; notBefore: Date; at: Date }
+  ERR_CLIENT_CERT_BASIC_CONSTRAINTS: { subject: string; reason: string }
+  ERR_CLIENT_CERT_PATH_LENGTH: { subject: string; pathLenConstraint: number }
+  ERR_CLIENT_CERT_KEY_USAGE: KeyUsageDetail
+  ERR_CLIENT_CERT_CA_AS_CLIENT: { subject: string; selfIssued: boolean }
+  ERR_CLIENT_CERT_EXTENSION: { subject: string; oid: string; critical: boolean; reason: string }
+  ERR_CLIENT_CERT_BUDGET: { limit: string; maximum: number }
+  ERR_CLIENT_CERT_REVOKED: { subject: string; reason?: string; since?: Date }
+  ERR_CLIENT_CERT_REVOCATION_UNKNOWN: { subject: string; reason: string }
+  ERR_CLIENT_CERT_RULE: RuleDetail
+  ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string }
+  ERR_CLIENT_CERT_RENEGOTIATED: { protocol: string }
+  ERR_CLIENT_CERT_UNTRUSTED_PROXY: { peer: string | undefined; header: string; gate: string }
+  ERR_CLIENT_CERT_HEADER_MALFORMED: { header: string; preset: string; reason: string }
+  ERR_CLIENT_CERT_HEADER_AMBIGUOUS: { header: string; reason: string }
+  ERR_CLIENT_CERT_RUNTIME: { runtime: string; reason: string }
+  ERR_CLIENT_CERT_NOT_READY: { reason: string }
+  ERR_CLIENT_CERT_INTERNAL: { stage: string }
+}
+
+/** Why a request has no certificate, as far as the server can see it. */
+export interface AbsentDetail {
+  cause:
+    | 'plain-http'
+    | 'not-requested'
+    | 'resumed-without'
+    | 'behind-proxy'
+    | 'header-absent'
+    | 'preflight'
+    | 'probe'
+    | 'not-among-advertised'
+    | 'none-sent'
+    | 'not-http'
+  /** Whether the listening server asks for certificates; undefined where that cannot be seen. */
+  requested: boolean | undefined
+  encrypted: boolean
+  protocol?: string
+  /** The forwarded-certificate header that was looked for, in header mode. */
+  header?: string
+  /** Names of the certification authorities the server advertised, at most three. */
+  advertised?: readonly string[]
+  advertisedCount?: number
+  method?: string
+  path?: string
+  agent?: string
+  origin?: string
+  peer?: string
+}
+
+export interface UnknownIssuerDetail {
+  cause: 'missing-intermediate' | 'lost-on-resumption' | 'self-signed' | 'not-trusted'
+  issuer: string
+  /** The trusted name the missing issuer most likely leads to, where one certificate was missing only. */
+  root?: string
+  /** Names of the trust anchors, at most three. */
+  anchors: readonly string[]
+  anchorCount: number
+  trust?: string
+}
+
+export interface KeyUsageDetail {
+  subject: string
+  extension: 'keyUsage' | 'extendedKeyUsage'
+  role: 'client' | 'issuer'
+  required: string
+  /** undefined: the extension is absent. */
+  present: readonly string[] | undefined
+}
+
+export interface RuleDetail {
+  rule: string
+  reason: 'did-not-hold' | 'threw' | 'timed-out' | 'not-true'
+  /** One sentence for the operator: what the certificate has instead. */
+  hint?: string
+}
+
+export type ClientCertErrorCode = keyof ClientCertErrorDetails
+
+/** What a sentence about a refusal is made from. */
+export type Refusal = {
+  [C in ClientCertErrorCode]: {
+    readonly code: C
+    readonly detail: ClientCertErrorDetails[C]
+    readonly depth: number | undefined
+    readonly cause?: unknown
+  }
+}[ClientCertErrorCode]

@@ -1,0 +1,61 @@
+import type { Request, RequestHandler } from 'express'
+import type { Authenticator } from './core/authenticator.js'
+import { identityOf, makeGuard, requireIdentity } from './core/guard.js'
+import { type ClientCertOptions, createMount } from './core/mount.js'
+import type { ClientIdentity } from './identity/identity.js'
+import type { Rule } from './rules/rule.js'
+
+export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
+export type { ClientIdentity } from './identity/identity.js'
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** Who the client is; undefined where no mount of `clientCert()` accepted one. Cannot be assigned. */
+      readonly clientIdentity?: ClientIdentity | undefined
+    }
+  }
+}
+
+/**
+ * Express middleware (4 and 5): every request carries a verified identity, or goes to the error handlers with a `ClientCertError`.
+ *
+ * @example
+ * app.use(clientCert({ trust: './clients-ca.pem', revocation: 'none' }))
+ */
+export function clientCert(options: ClientCertOptions): RequestHandler {
+  const mount = createMount(options)
+  return function clientCert(request, _response, next) {
+    void mount(request).then(({ error }) => {
+      exposeIdentity(request)
+      if (error === undefined) next()
+      else next(error)
+    })
+  }
+}
+
+/**
+ * Express middleware for a route: refuses unless `clientCert()` accepted the client, and the rule holds.
+ *
+ * @example
+ * app.put('/catalog/:id', requireClientCert(rules.dnsName('editor.acme.test')), handler)
+ */
+export function requireClientCert(rule?: Rule, options?: { authenticator?: Authenticator }): RequestHandler {
+  const guard = makeGuard(rule, options)
+  return function requireClientCert(request, _response, next) {
+    void guard(request).then((error) => (error === undefined ? next() : next(error)))
+  }
+}
+
+/** The identity of a request. Throws `ClientCertConfigError` (500) where there is none. */
+export function clientIdentity(request: Request): ClientIdentity {
+  return requireIdentity(request)
+}
+
+function exposeIdentity(request: Request): void {
+  Object.defineProperty(request, 'clientIdentity', {
+    configurable: true,
+    enumerable: true,
+    get: () => identityOf(request),
+  })
+}

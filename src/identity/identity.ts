@@ -1,0 +1,238 @@
+import { hash } from 'node:crypto'
+import { inspect } from 'node:util'
+import type { CertificationPath } from '../path/verified-paths.js'
+import type { Certificate } from '../x509/certificate.js'
+import type { GeneralName } from '../x509/general-name.js'
+import type { DistinguishedName } from '../x509/name.js'
+import { formatPem } from '../x509/pem.js'
+import { SpiffeId } from './spiffe-id.js'
+
+/**
+ * Declare what your `resolve` option returns, once, and `identity.principal` has that type:
+ *
+ * @example
+ * declare module 'mtls-identity' { interface Register { principal: Partner } }
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: applications fill it by declaration merging
+export interface Register {}
+
+/** What an application's `resolve` made of the identity. */
+export type Principal = Register extends { principal: infer P } ? P : unknown
+
+/** What can be said of a certificate without its octets. */
+export interface CertificateSummary {
+  /** SHA-256 of the DER, lower-case hex. */
+  readonly fingerprint: string
+  readonly subject: DistinguishedName
+  readonly issuer: DistinguishedName
+  /** Upper-case hex, whole octets, no leading 00. */
+  readonly serialNumber: string
+  readonly notBefore: Date
+  readonly notAfter: Date
+}
+
+/** Every subject alternative name (RFC 5280 §4.2.1.6), by form, as written in the certificate. */
+export interface IdentityNames {
+  readonly dns: readonly string[]
+  readonly uri: readonly string[]
+  /** rfc822Name, and SmtpUTF8Mailbox (RFC 9598). */
+  readonly email: readonly string[]
+  /** Dotted decimal, or RFC 5952 text. */
+  readonly ip: readonly string[]
+  /** Microsoft user principal names. */
+  readonly upn: readonly string[]
+  readonly directory: readonly DistinguishedName[]
+}
+
+/**
+ * Who the client is: derived from the octets of a certificate whose path was validated, and from nothing else. Frozen through and through;
+ * dates and octets are copies.
+ */
+export interface ClientIdentity extends CertificateSummary {
+  /** SHA-256 of the DER, base64url without padding: `x5t#S256` of RFC 8705 §3.1. */
+  readonly x5tS256: string
+  /** SHA-256 of the SubjectPublicKeyInfo, base64: the same for a renewed certificate with the same key. */
+  readonly publicKeyPin: string
+  readonly names: IdentityNames
+  /** Where the certificate has exactly one URI name and it is a SPIFFE ID with a path (X509-SVID §2, §5.2). */
+  readonly spiffeId: SpiffeId | undefined
+  /** The user-constrained policy set (RFC 5280 §6.1.6). Empty in this version, which requires no policy. */
+  readonly policies: readonly string[]
+  readonly certificate: { readonly der: Uint8Array; readonly pem: string }
+  /** The intermediates of the validated path, the end entity's issuer first. */
+  readonly chain: readonly CertificateSummary[]
+  /** The trust anchor, and the trust set it was configured in. */
+  readonly anchor: CertificateSummary & { readonly name: string | undefined }
+  readonly via: 'tls' | 'proxy'
+  /** What the application's `resolve` returned; undefined without one. */
+  readonly principal: Principal | undefined
+  /** Everything but the octets. */
+  toJSON(): object
+}
+
+class Summary implements CertificateSummary {
+  readonly #certificate: Certificate
+
+  constructor(certificate: Certificate) {
+    this.#certificate = certificate
+  }
+
+  get fingerprint(): string {
+    return this.#certificate.fingerprint
+  }
+
+  get subject(): DistinguishedName {
+    return this.#certificate.subject.freeze()
+  }
+
+  get issuer(): DistinguishedName {
+    return this.#certificate.issuer.freeze()
+  }
+
+  get serialNumber(): string {
+    return serialNumberText(this.#certificate.serialNumber)
+  }
+
+  get notBefore(): Date {
+    return new Date(this.#certificate.notBefore)
+  }
+
+  get notAfter(): Date {
+    return new Date(this.#certificate.notAfter)
+  }
+
+  toJSON(): object {
+    const { fingerprint, subject, issuer, serialNumber, notBefore, notAfter } = this
+    return { fingerprint, subject, issuer, serialNumber, notBefore, notAfter }
+  }
+
+  [inspect.custom](): object {
+    return this.toJSON()
+  }
+}
+
+class AnchorSummary extends Summary {
+  readonly name: string | undefined
+
+  constructor(certificate: Certificate, name: string | undefined) {
+    super(certificate)
+    this.name = name
+  }
+
+  override toJSON(): object {
+    return { ...super.toJSON(), name: this.name }
+  }
+}
+
+class Identity extends Summary implements ClientIdentity {
+  readonly #endEntity: Certificate
+  readonly #path: CertificationPath
+  readonly via: 'tls' | 'proxy'
+  readonly principal: Principal | undefined
+  #names: IdentityNames | undefined
+  #chain: readonly CertificateSummary[] | undefined
+  #publicKeyPin: string | undefined
+
+  constructor(path: CertificationPath, via: 'tls' | 'proxy', principal: Principal | undefined) {
+    const endEntity = path.certificates[0] as Certificate
+    super(endEntity)
+    this.#endEntity = endEntity
+    this.#path = path
+    this.via = via
+    this.principal = principal
+    Object.freeze(this)
+  }
+
+  get x5tS256(): string {
+    return Buffer.from(this.fingerprint, 'hex').toString('base64url')
+  }
+
+  get publicKeyPin(): string {
+    this.#publicKeyPin ??= hash('sha256', this.#endEntity.publicKey.der, 'base64')
+    return this.#publicKeyPin
+  }
+
+  get names(): IdentityNames {
+    this.#names ??= namesOf(this.#endEntity.extensions.subjectAltName ?? [])
+    return this.#names
+  }
+
+  get spiffeId(): SpiffeId | undefined {
+    const [only, ...others] = this.names.uri
+    if (only === undefined || others.length > 0) return undefined
+    const id = SpiffeId.from(only)
+    return id === undefined || id.path === '' ? undefined : id
+  }
+
+  get policies(): readonly string[] {
+    return noPolicies
+  }
+
+  get certificate(): { readonly der: Uint8Array; readonly pem: string } {
+    const { der } = this.#endEntity
+    return Object.freeze({ der: Uint8Array.from(der), pem: formatPem('CERTIFICATE', der) })
+  }
+
+  get chain(): readonly CertificateSummary[] {
+    this.#chain ??= Object.freeze(
+      this.#path.certificates.slice(1).map((certificate) => Object.freeze(new Summary(certificate))),
+    )
+    return this.#chain
+  }
+
+  get anchor(): CertificateSummary & { readonly name: string | undefined } {
+    const { certificate, name } = this.#path.anchor
+    return Object.freeze(new AnchorSummary(certificate, name))
+  }
+
+  override toJSON(): object {
+    const { x5tS256, publicKeyPin, names, spiffeId, policies, chain, anchor, via, principal } = this
+    return {
+      ...super.toJSON(),
+      x5tS256,
+      publicKeyPin,
+      names,
+      spiffeId,
+      policies,
+      chain,
+      anchor,
+      via,
+      principal,
+    }
+  }
+}
+
+const noPolicies: readonly string[] = Object.freeze([])
+
+/** Derives the identity of a validated path's end entity. */
+export function toIdentity(path: CertificationPath, via: 'tls' | 'proxy', principal?: Principal): ClientIdentity {
+  return new Identity(path, via, principal)
+}
+
+function namesOf(names: readonly GeneralName[]): IdentityNames {
+  const text = (...types: GeneralName['type'][]) =>
+    Object.freeze(
+      names.flatMap((name) =>
+        types.includes(name.type) && 'value' in name && typeof name.value === 'string' ? [name.value] : [],
+      ),
+    )
+  return Object.freeze({
+    dns: text('dNSName'),
+    uri: text('uniformResourceIdentifier'),
+    email: text('rfc822Name', 'smtpUtf8Mailbox'),
+    ip: text('iPAddress'),
+    upn: text('userPrincipalName'),
+    directory: Object.freeze(names.flatMap((name) => (name.type === 'directoryName' ? [name.value.freeze()] : []))),
+  })
+}
+
+/** As Node prints it: upper-case hex of whole octets without the sign octet; a minus sign before a negative one. */
+export function serialNumberText(octets: Uint8Array): string {
+  if (((octets[0] as number) & 0x80) === 0) {
+    const first = octets.length > 1 && octets[0] === 0 ? 1 : 0
+    return Buffer.from(octets.subarray(first)).toString('hex').toUpperCase()
+  }
+  const magnitude = -BigInt.asIntN(octets.length * 8, BigInt(`0x${Buffer.from(octets).toString('hex')}`))
+  const hex = magnitude.toString(16).toUpperCase()
+  return `-${hex.length % 2 === 0 ? hex : `0${hex}`}`
+}

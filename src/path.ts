@@ -1,0 +1,83 @@
+import { type AnyClientCertError, ClientCertConfigError, isClientCertError, refuseUnknownOptions } from './errors.js'
+import { type PathProfile, resolveProfile } from './path/profile.js'
+import { type IssuerPool, verifiedPaths } from './path/verified-paths.js'
+import { TrustSnapshot } from './trust/trust-snapshot.js'
+import { Certificate } from './x509/certificate.js'
+
+export {
+  type AnyClientCertError,
+  ClientCertConfigError,
+  ClientCertError,
+  type ClientCertErrorCode,
+  isClientCertError,
+} from './errors.js'
+export type { PathProfile } from './path/profile.js'
+
+export interface PathInput {
+  /** DER of the end entity. */
+  certificate: Uint8Array
+  /** DER, in any order, untrusted; what does not parse is passed over. */
+  intermediates?: readonly Uint8Array[]
+  /** DER certificates. */
+  trustAnchors: readonly Uint8Array[]
+  at: Date
+  profile?: Partial<PathProfile>
+}
+
+export type PathResult =
+  | {
+      valid: true
+      /** DER, end entity first, the trust anchor last. */
+      path: readonly Uint8Array[]
+      /** The user-constrained policy set (RFC 5280 §6.1.6). Empty: this version requires and computes none. */
+      policies: readonly string[]
+    }
+  | { valid: false; error: AnyClientCertError }
+
+/**
+ * Validates a certification path (RFC 5280 §6.1), building it from whatever intermediates there are (RFC 4158). Resolves for every
+ * input; rejects with {@link ClientCertConfigError} only for options that make no sense.
+ *
+ * @example
+ * const result = await validateCertificationPath({ certificate, intermediates, trustAnchors, at: new Date() })
+ * if (!result.valid) console.error(result.error.code, result.error.help)
+ */
+export async function validateCertificationPath(input: PathInput): Promise<PathResult> {
+  refuseUnknownOptions('validateCertificationPath', input, [
+    'certificate',
+    'intermediates',
+    'trustAnchors',
+    'at',
+    'profile',
+  ])
+  const profile = resolveProfile(input.profile)
+  if (!(input.at instanceof Date) || Number.isNaN(input.at.getTime())) {
+    throw new ClientCertConfigError('validateCertificationPath: at is not a valid Date')
+  }
+  if (input.trustAnchors.length === 0)
+    throw new ClientCertConfigError('validateCertificationPath: trustAnchors is empty')
+  try {
+    const endEntity = Certificate.parse(input.certificate, 0)
+    const pool = poolOf(input.intermediates ?? [])
+    const trust = new TrustSnapshot(input.trustAnchors.map((der) => ({ certificate: Certificate.parse(der) })))
+    const { value, done } = verifiedPaths(endEntity, trust, pool, profile, input.at.getTime()).next()
+    if (done) return { valid: false, error: value }
+    const path = [...value.certificates, value.anchor.certificate].map(({ der }) => Uint8Array.from(der))
+    return { valid: true, path, policies: [] }
+  } catch (error) {
+    if (isClientCertError(error)) return { valid: false, error }
+    throw error
+  }
+}
+
+function poolOf(intermediates: readonly Uint8Array[]): IssuerPool {
+  const presented: Certificate[] = []
+  for (const der of intermediates) {
+    try {
+      presented.push(Certificate.parse(der))
+    } catch (error) {
+      if (!isClientCertError(error)) throw error
+    }
+  }
+  return { presented, bySubject: () => [] }
+}

@@ -1,0 +1,122 @@
+import { deny } from '../errors.js'
+import type { Certificate, Extension } from '../x509/certificate.js'
+import { extensionName, KeyUsageBit, keyUsageNames } from '../x509/extensions.js'
+import { oid, usageName } from '../x509/oid.js'
+import type { ResolvedProfile } from './profile.js'
+
+/** What becomes of an extension in a path. */
+type Treatment =
+  /** Its content is checked somewhere in this room; critical or not makes no difference. */
+  | 'processed'
+  /** It informs, or serves path building and revocation; a critical one is refused because RFC 5280 forbids CAs to mark it so. */
+  | 'non-critical'
+  /** It restricts the path in a way this version does not compute: refused, critical or not, never ignored. */
+  | 'not-supported'
+
+/** RFC 5280 §4.2: one row an extension. Whatever is not in the table is refused if critical and ignored if not. */
+const treatments: { readonly [oid: string]: Treatment } = {
+  [oid.authorityKeyIdentifier]: 'non-critical', // §4.2.1.1
+  [oid.subjectKeyIdentifier]: 'non-critical', // §4.2.1.2
+  [oid.keyUsage]: 'processed', // §4.2.1.3
+  [oid.certificatePolicies]: 'processed', // §4.2.1.4: nothing to decide while no policy is required
+  [oid.policyMappings]: 'processed', // §4.2.1.5: the same
+  [oid.subjectAltName]: 'processed', // §4.2.1.6: identity reads every form
+  [oid.issuerAltName]: 'non-critical', // §4.2.1.7
+  [oid.basicConstraints]: 'processed', // §4.2.1.9
+  [oid.nameConstraints]: 'not-supported', // §4.2.1.10
+  [oid.policyConstraints]: 'not-supported', // §4.2.1.11
+  [oid.extKeyUsage]: 'processed', // §4.2.1.12
+  [oid.cRLDistributionPoints]: 'processed', // §4.2.1.13: revocation reads it; criticality does not matter to the path
+  [oid.inhibitAnyPolicy]: 'not-supported', // §4.2.1.14
+  [oid.freshestCRL]: 'non-critical', // §4.2.1.15
+  [oid.authorityInfoAccess]: 'non-critical', // §4.2.2.1
+  [oid.subjectInfoAccess]: 'non-critical', // §4.2.2.2
+  [oid.noRevAvail]: 'non-critical', // RFC 9608
+}
+
+/** §6.1.4 (o), §6.1.5 (f): every critical extension was processed. */
+export function checkExtensions(certificate: Certificate, depth: number): void {
+  for (const extension of certificate.extensionList) checkExtension(certificate, extension, depth)
+}
+
+function checkExtension(certificate: Certificate, { oid: identifier, critical }: Extension, depth: number): void {
+  const treatment = treatments[identifier]
+  const refuse = (reason: string) =>
+    deny(
+      'ERR_CLIENT_CERT_EXTENSION',
+      { subject: certificate.subject.toString(), oid: identifier, critical, reason },
+      { depth },
+    )
+  if (treatment === 'not-supported') throw refuse(`${extensionName(identifier)} is not supported yet`)
+  if (critical && treatment === undefined) throw refuse('it is not known here')
+  if (critical && treatment === 'non-critical') throw refuse(`${extensionName(identifier)} must not be critical`)
+}
+
+/** §4.2.1.12, along the whole path as Go, webpki and browsers read it: an issuer may only pass on purposes it has itself. */
+export function checkIssuerExtendedKeyUsage(certificate: Certificate, depth: number, profile: ResolvedProfile): void {
+  const { extKeyUsage } = certificate.extensions
+  const required = profile.extendedKeyUsage
+  if (required === 'any' || extKeyUsage === undefined) return
+  if (extKeyUsage.includes(required) || extKeyUsage.includes(oid.anyExtendedKeyUsage)) return
+  throw refuseUsage(certificate, depth, 'issuer', 'extendedKeyUsage', usageName(required), extKeyUsage.map(usageName))
+}
+
+/** §4.2.1.3: an issuer that states its key usage states keyCertSign. */
+export function checkKeyCertSign(certificate: Certificate, depth: number): void {
+  const { keyUsage } = certificate.extensions
+  if (keyUsage === undefined || (keyUsage & KeyUsageBit.keyCertSign) !== 0) return
+  throw refuseUsage(certificate, depth, 'issuer', 'keyUsage', 'keyCertSign', keyUsageNames(keyUsage))
+}
+
+/** The end entity: version, not a CA, and made for this purpose. */
+export function checkEndEntity(certificate: Certificate, profile: ResolvedProfile): void {
+  const { subject, version, isSelfIssued, extensions } = certificate
+  if (version !== 3 && !profile.allowVersion1) {
+    throw deny('ERR_CLIENT_CERT_VERSION', { subject: subject.toString(), version }, { depth: 0 })
+  }
+  if (mayIssue(certificate) && !profile.allowCaAsClient) {
+    throw deny('ERR_CLIENT_CERT_CA_AS_CLIENT', { subject: subject.toString(), selfIssued: isSelfIssued }, { depth: 0 })
+  }
+  checkClientKeyUsage(certificate, profile)
+  checkClientExtendedKeyUsage(certificate, extensions.extKeyUsage, profile)
+}
+
+/** cA, or keyCertSign without it, which §4.2.1.9 forbids and some verifiers take for a CA. */
+export const mayIssue = ({ extensions }: Certificate): boolean =>
+  extensions.basicConstraints?.cA === true || ((extensions.keyUsage ?? 0) & KeyUsageBit.keyCertSign) !== 0
+
+/** RFC 5246 §7.4.8, RFC 8446 §4.4.3: a client signs the handshake. */
+function checkClientKeyUsage(certificate: Certificate, profile: ResolvedProfile): void {
+  const { keyUsage } = certificate.extensions
+  if (profile.extendedKeyUsage === 'any' || keyUsage === undefined) return
+  if ((keyUsage & KeyUsageBit.digitalSignature) !== 0) return
+  // TLS servers may be used for key transport alone; the path API serves them too.
+  if (profile.extendedKeyUsage === oid.serverAuth) return
+  throw refuseUsage(certificate, 0, 'client', 'keyUsage', 'digitalSignature', keyUsageNames(keyUsage))
+}
+
+/** §4.2.1.12. anyExtendedKeyUsage alone does not make a client: the section lets a relying party ask for the purpose itself. */
+function checkClientExtendedKeyUsage(
+  certificate: Certificate,
+  present: readonly string[] | undefined,
+  profile: ResolvedProfile,
+): void {
+  const required = profile.extendedKeyUsage
+  if (required === 'any' || present?.includes(required)) return
+  if (present === undefined && !profile.requireExtendedKeyUsage) return
+  // A v1 certificate has no place for the extension; a profile that admits it means it.
+  if (present === undefined && certificate.version !== 3) return
+  throw refuseUsage(certificate, 0, 'client', 'extendedKeyUsage', usageName(required), present?.map(usageName))
+}
+
+function refuseUsage(
+  certificate: Certificate,
+  depth: number,
+  role: 'client' | 'issuer',
+  extension: 'keyUsage' | 'extendedKeyUsage',
+  required: string,
+  present: readonly string[] | undefined,
+) {
+  const detail = { subject: certificate.subject.toString(), extension, role, required, present }
+  return deny('ERR_CLIENT_CERT_KEY_USAGE', detail, { depth })
+}

@@ -1,0 +1,149 @@
+import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
+import { limits } from '../limits.js'
+import { oid } from '../x509/oid.js'
+import { signatureAlgorithmNames, signatureAlgorithmOid } from './signature-algorithms.js'
+
+/** What a certification path must satisfy beyond RFC 5280 §6. Every field has a default; `strict` is all defaults. */
+export interface PathProfile {
+  /** The purpose every certificate of the path must allow: an identifier, or `'any'` for no check. Default: clientAuth. */
+  extendedKeyUsage: string
+  /** Refuse an end entity without extendedKeyUsage. Default true. */
+  requireExtendedKeyUsage: boolean
+  /** Admit a CA certificate as end entity. Default false. */
+  allowCaAsClient: boolean
+  /** Admit an X.509 v1 or v2 certificate as end entity; an issuer must be version 3 always. Default false. */
+  allowVersion1: boolean
+  /** Accepted signature algorithms, as names (`'ecdsa-with-SHA256'`) or identifiers. Default: SHA-2 and later. */
+  signatureAlgorithms: readonly string[]
+  /** Default 2048 (NIST SP 800-131A). */
+  minimumRsaBits: number
+  /** Default 8192: above it one verification costs milliseconds (Go's CVE-2023-29409). */
+  maximumRsaBits: number
+  /** Default 65537. Exponents are odd always. */
+  minimumRsaExponent: number
+  /** Default 2^32 - 1: a wide exponent makes one verification 75 times dearer. */
+  maximumRsaExponent: number
+  /** Accepted curves of EC keys: `'P-256'`, `'P-384'`, `'P-521'` or identifiers of named curves. Default: these three. */
+  curves: readonly string[]
+  /** Intermediates between end entity and trust anchor. Default 10. */
+  maxIntermediates: number
+  /** Signature verifications of one validation. Default 32. */
+  maxSignatures: number
+  /** Candidate issuers looked at in one validation. Default 1,000. */
+  maxBuildSteps: number
+}
+
+const curveIdentifiers: ReadonlyMap<string, string> = new Map([
+  ['P-256', oid.p256],
+  ['P-384', oid.p384],
+  ['P-521', oid.p521],
+])
+
+/** The default: what issuers of client certificates have been asked to do since 2008. */
+export const strictProfile: PathProfile = Object.freeze({
+  extendedKeyUsage: oid.clientAuth,
+  requireExtendedKeyUsage: true,
+  allowCaAsClient: false,
+  allowVersion1: false,
+  signatureAlgorithms: Object.freeze([
+    'sha256WithRSAEncryption',
+    'sha384WithRSAEncryption',
+    'sha512WithRSAEncryption',
+    'id-RSASSA-PSS',
+    'ecdsa-with-SHA256',
+    'ecdsa-with-SHA384',
+    'ecdsa-with-SHA512',
+    'id-Ed25519',
+    'id-Ed448',
+    'id-ml-dsa-44',
+    'id-ml-dsa-65',
+    'id-ml-dsa-87',
+  ]),
+  minimumRsaBits: 2048,
+  maximumRsaBits: 8192,
+  minimumRsaExponent: 65_537,
+  maximumRsaExponent: 0xffff_ffff,
+  curves: Object.freeze([...curveIdentifiers.keys()]),
+  maxIntermediates: limits.intermediates,
+  maxSignatures: limits.signatures,
+  maxBuildSteps: limits.buildSteps,
+})
+
+/** Also admits an absent extendedKeyUsage and v1 end entities, as nginx and Azure API Management do. */
+const compatibleProfile: PathProfile = Object.freeze({
+  ...strictProfile,
+  requireExtendedKeyUsage: false,
+  allowVersion1: true,
+})
+
+/** A profile whose values were checked and whose lists are sets of identifiers. */
+export interface ResolvedProfile extends Omit<PathProfile, 'signatureAlgorithms' | 'curves'> {
+  readonly signatureAlgorithms: ReadonlySet<string>
+  readonly curves: ReadonlySet<string>
+}
+
+/** Throws {@link ClientCertConfigError} for an unknown field or a value out of range. */
+export function resolveProfile(profile: 'strict' | 'compatible' | Partial<PathProfile> = 'strict'): ResolvedProfile {
+  if (profile === 'strict') return digest(strictProfile)
+  if (profile === 'compatible') return digest(compatibleProfile)
+  if (typeof profile !== 'object' || profile === null) {
+    throw new ClientCertConfigError(
+      `profile: expected 'strict', 'compatible' or an object, got ${JSON.stringify(profile)}`,
+    )
+  }
+  refuseUnknownOptions('profile', profile, Object.keys(strictProfile))
+  // An undefined field means the default, never "no check".
+  const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== undefined))
+  return digest({ ...strictProfile, ...given })
+}
+
+function digest(profile: PathProfile): ResolvedProfile {
+  for (const [name, fallback] of Object.entries(strictProfile)) {
+    checkType(name, profile[name as keyof PathProfile], fallback)
+  }
+  if (profile.extendedKeyUsage !== 'any' && !/^[0-2](\.\d+)+$/.test(profile.extendedKeyUsage)) {
+    throw new ClientCertConfigError(
+      `profile.extendedKeyUsage: "${profile.extendedKeyUsage}" is neither an object identifier nor 'any'`,
+    )
+  }
+  return Object.freeze({
+    ...profile,
+    signatureAlgorithms: identifiers('signatureAlgorithms', profile.signatureAlgorithms, signatureAlgorithmOid, [
+      ...signatureAlgorithmNames,
+    ]),
+    curves: identifiers('curves', profile.curves, curveIdentifier, [...curveIdentifiers.keys()]),
+  })
+}
+
+const curveIdentifier = (written: string) =>
+  curveIdentifiers.get(written) ?? (/^[0-2](\.\d+)+$/.test(written) ? written : undefined)
+
+function checkType(name: string, value: unknown, fallback: unknown): void {
+  const fits =
+    typeof fallback === 'number'
+      ? Number.isSafeInteger(value) && (value as number) >= 0
+      : Array.isArray(fallback)
+        ? Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string')
+        : typeof value === typeof fallback
+  if (fits) return
+  const wanted = Array.isArray(fallback) ? 'a list of one or more strings' : `a ${typeof fallback}`
+  throw new ClientCertConfigError(`profile.${name}: expected ${wanted}, got ${JSON.stringify(value) ?? typeof value}`)
+}
+
+function identifiers(
+  name: string,
+  written: readonly string[],
+  identify: (item: string) => string | undefined,
+  known: readonly string[],
+): ReadonlySet<string> {
+  return new Set(
+    written.map((item) => {
+      const identifier = identify(item)
+      if (identifier !== undefined) return identifier
+      const near = nearest(item, known)
+      throw new ClientCertConfigError(
+        `profile.${name}: unknown "${item}".${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}`}`,
+      )
+    }),
+  )
+}

@@ -1,0 +1,65 @@
+import { type AnyClientCertError, ClientCertError, deny } from '../errors.js'
+import type { CertificationPath } from '../path/verified-paths.js'
+
+/** What a checker learned about a whole path. */
+export type RevocationStatus =
+  /** Every certificate it answers for is good; `validUntil` is when it has to be asked again. */
+  | { readonly status: 'good'; readonly validUntil?: Date }
+  | { readonly status: 'revoked'; readonly depth: number; readonly reason?: string; readonly since?: Date }
+  | { readonly status: 'unknown'; readonly reason: string; readonly depth?: number }
+
+/**
+ * Answers whether certificates of a validated path were revoked (RFC 5280 §6.1.3 (a)(3)). Resolve to `unknown` when the status could not be
+ * learned, which refuses with 503; reject only when the checker itself is broken, which refuses with 500.
+ */
+export interface RevocationChecker {
+  readonly name: string
+  /** Rises when what the checker knows has changed, so that remembered decisions are made again. */
+  readonly generation?: number
+  check(path: CertificationPath, at: Date): RevocationStatus | Promise<RevocationStatus>
+}
+
+export interface UnrevokedPath {
+  readonly path: CertificationPath
+  /** Milliseconds since 1970 until which the checker's answer holds; Infinity without one. */
+  readonly holdsUntil: number
+}
+
+/**
+ * The first path that is valid and not revoked: a revoked cross-certificate must not hide a good path. Throws the reason against the best
+ * path where there is none.
+ */
+export async function firstUnrevoked(
+  paths: Generator<CertificationPath, AnyClientCertError, void>,
+  checker: RevocationChecker | 'none',
+  at: number,
+): Promise<UnrevokedPath> {
+  let refusal: AnyClientCertError | undefined
+  for (;;) {
+    const { value, done } = paths.next()
+    if (done) throw refusal ?? value
+    if (checker === 'none') return { path: value, holdsUntil: Number.POSITIVE_INFINITY }
+    const answer = await checker.check(value, new Date(at))
+    if (answer.status === 'good') {
+      const holdsUntil = answer.validUntil?.getTime() ?? Number.POSITIVE_INFINITY
+      if (holdsUntil >= at) return { path: value, holdsUntil }
+    }
+    refusal ??= refusalFor(answer, value)
+  }
+}
+
+function refusalFor(answer: RevocationStatus, path: CertificationPath): AnyClientCertError {
+  const depth = 'depth' in answer ? (answer.depth ?? 0) : 0
+  const subject = (path.certificates[depth] ?? path.anchor.certificate).subject.toString()
+  if (answer.status === 'revoked') {
+    const { reason, since } = answer
+    const detail = {
+      subject,
+      ...(reason === undefined ? {} : { reason }),
+      ...(since === undefined ? {} : { since }),
+    }
+    return deny('ERR_CLIENT_CERT_REVOKED', detail, { depth })
+  }
+  const reason = answer.status === 'unknown' ? answer.reason : 'the answer is no longer valid'
+  return new ClientCertError('ERR_CLIENT_CERT_REVOCATION_UNKNOWN', { subject, reason }, { depth })
+}

@@ -1,0 +1,110 @@
+import type { IncomingMessage } from 'node:http'
+import { type AbsentDetail, isClientCertError } from '../errors.js'
+import { Certificate } from '../x509/certificate.js'
+import { parsePem } from '../x509/pem.js'
+import type { AnyRequest } from './source.js'
+
+/** What a listening TLS server was told, as Node keeps it on the server object. */
+interface ServerFacts {
+  requestCert?: unknown
+  ca?: unknown
+}
+
+/** A socket, as far as explaining an absence needs it. */
+export interface SocketFacts {
+  encrypted?: boolean
+  remoteAddress?: string | undefined
+  server?: ServerFacts
+  isSessionReused?: () => boolean
+  getProtocol?: () => string | null
+}
+
+const probes =
+  /^(kube-probe|ELB-HealthChecker|GoogleHC|GoogleStackdriverMonitoring|Prometheus|Consul|Envoy\/HC|HAProxy|Blackbox)/i
+const maximumAdvertised = 3
+
+/** Why this request carries no certificate: the most telling of the things that can be seen from here. */
+export function absentOnSocket(request: AnyRequest | undefined, socket: SocketFacts): AbsentDetail {
+  const encrypted = socket.encrypted === true
+  const requested = socket.server === undefined ? undefined : socket.server.requestCert === true
+  const protocol = encrypted ? (call(socket.getProtocol, socket) ?? undefined) : undefined
+  const base = {
+    requested,
+    encrypted,
+    ...(protocol === undefined ? {} : { protocol }),
+    ...requestFacts(request, socket),
+  }
+  if (request === undefined) return { ...base, cause: 'not-http' }
+  const { headers } = request as IncomingMessage
+  const forwarded =
+    headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined || headers.via !== undefined
+  if (!encrypted) return { ...base, cause: forwarded ? 'behind-proxy' : 'plain-http' }
+  if (requested === false) return { ...base, cause: 'not-requested' }
+  if (isPreflight(request)) return { ...base, cause: 'preflight' }
+  if (base.agent !== undefined && probes.test(base.agent)) return { ...base, cause: 'probe' }
+  if (forwarded) return { ...base, cause: 'behind-proxy' }
+  if (call(socket.isSessionReused, socket) === true) return { ...base, cause: 'resumed-without' }
+  const advertised = advertisedNames(socket.server)
+  if (advertised.length === 0) return { ...base, cause: 'none-sent' }
+  return {
+    ...base,
+    cause: 'not-among-advertised',
+    advertised: advertised.slice(0, maximumAdvertised),
+    advertisedCount: advertised.length,
+  }
+}
+
+/** The trusted proxy sent no certificate: either its client has none, or the proxy does not pass it on here. */
+export function absentInHeader(request: AnyRequest, header: string): AbsentDetail {
+  const socket = request.socket as SocketFacts
+  const facts = requestFacts(request, socket)
+  return {
+    cause: 'header-absent',
+    requested: undefined,
+    encrypted: socket.encrypted === true,
+    header,
+    ...facts,
+  }
+}
+
+type RequestFacts = Pick<AbsentDetail, 'peer' | 'method' | 'path' | 'agent' | 'origin'>
+
+function requestFacts(request: AnyRequest | undefined, { remoteAddress }: SocketFacts): RequestFacts {
+  const peer = remoteAddress === undefined ? {} : { peer: remoteAddress }
+  if (request === undefined) return peer
+  const agent = request.headers['user-agent']
+  const origin = request.headers.origin
+  const path = request.url?.split('?', 1)[0]
+  return {
+    ...peer,
+    ...(request.method === undefined ? {} : { method: request.method }),
+    ...(path === undefined ? {} : { path }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(origin === undefined ? {} : { origin }),
+  }
+}
+
+/** Fetch Standard, CORS-preflight request: OPTIONS with Origin and Access-Control-Request-Method; it never carries a certificate. */
+export function isPreflight({ method, headers }: AnyRequest): boolean {
+  return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
+}
+
+function call<T>(method: (() => T) | undefined, self: object): T | undefined {
+  return typeof method === 'function' ? method.call(self) : undefined
+}
+
+/** Names of the CAs in the server's `ca`, which is what its CertificateRequest lists. */
+function advertisedNames(server: ServerFacts | undefined): string[] {
+  const entries = Array.isArray(server?.ca) ? server.ca : [server?.ca]
+  return entries.flatMap((entry) => {
+    if (typeof entry !== 'string' && !(entry instanceof Uint8Array)) return []
+    try {
+      const text = typeof entry === 'string' ? entry : Buffer.from(entry).toString('latin1')
+      return parsePem(text).map(({ bytes }) => Certificate.parse(bytes).subject.toString())
+    } catch (error) {
+      // An explanation only: what we cannot read, Node may have.
+      if (error instanceof Error || isClientCertError(error)) return []
+      throw error
+    }
+  })
+}

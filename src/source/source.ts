@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http'
+import type { Http2ServerRequest } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import type { AbsentDetail } from '../errors.js'
+
+/** A request of `node:http`, `node:https` or `node:http2`. */
+export type AnyRequest = IncomingMessage | Http2ServerRequest
+
+/** What a peer presented: octets, nothing verified. */
+export interface PresentedChain {
+  /** DER of the end entity. */
+  readonly certificate: Uint8Array
+  /** DER of what came after it, in the order it came. */
+  readonly intermediates: readonly Uint8Array[]
+  readonly via: 'tls' | 'proxy'
+}
+
+/** What a source found on one request. */
+export type Reading =
+  | {
+      readonly presented: PresentedChain
+      /** The TLS session the certificate belongs to; undefined where every request stands alone. */
+      readonly session?: object
+      /** The session was resumed, so that intermediates the client sent are gone. */
+      readonly resumed?: boolean
+      /** For refusals: the header and preset it came by. */
+      readonly header?: { readonly name: string; readonly preset: string }
+    }
+  | { readonly presented: undefined; readonly absent: AbsentDetail }
+
+/**
+ * Where certificates come from. A source returns octets or says that there are none; whatever stands in between (malformed, untrusted,
+ * ambiguous) it throws as a refusal. It never falls back to another source.
+ */
+export interface CertificateSource {
+  readonly name: string
+  read(request: AnyRequest): Reading
+  /** For connections without requests. A source that has nothing to say about sockets leaves it out. */
+  readSocket?(socket: TLSSocket): Reading
+}

@@ -1,0 +1,100 @@
+import type { Http2ServerRequest } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import { deny } from '../errors.js'
+import { limits } from '../limits.js'
+import { sharedMap } from '../shared.js'
+import { absentOnSocket, type SocketFacts } from './absent.js'
+import type { AnyRequest, CertificateSource, PresentedChain, Reading } from './source.js'
+
+/** What was read from one TLS session: once, because Node's getter loses the client's intermediates when it is called again. */
+interface SessionRecord {
+  readonly reading: Reading
+  readonly protocol: string
+  renegotiated: boolean
+}
+
+const sessions = sharedMap<SessionRecord>('tls-sessions')
+
+/**
+ * The certificate of the TLS peer, of HTTP/1.1, HTTP/2 and bare TLS connections. What OpenSSL thought of it is not looked at: possession of
+ * the key was proven by the handshake, everything else is validated by this package.
+ *
+ * A TLS 1.2 client that renegotiates after it was read is cut off, and refused should a request of it still come.
+ *
+ * @example
+ * createAuthenticator({ trust, source: tlsSocket() }) // the default
+ */
+export function tlsSocket(): CertificateSource {
+  return {
+    name: 'tls',
+    read: (request) => readSession(sessionOf(request), request.socket as TLSSocket, request),
+    readSocket: (socket) => readSession(socket, socket, undefined),
+  }
+}
+
+/** HTTP/2 gives every stream a socket of its own; its session is what stays. */
+function sessionOf(request: AnyRequest): object {
+  return (request as Partial<Http2ServerRequest>).stream?.session ?? request.socket
+}
+
+function readSession(session: object, socket: TLSSocket, request: AnyRequest | undefined): Reading {
+  let record = sessions.get(session)
+  if (record === undefined) {
+    record = firstReading(session, socket, request)
+    // A connection without a certificate is asked again, so that every refusal names its own request.
+    if (record.reading.presented !== undefined) sessions.set(session, record)
+  }
+  if (record.renegotiated) throw deny('ERR_CLIENT_CERT_RENEGOTIATED', { protocol: record.protocol })
+  return record.reading
+}
+
+function firstReading(session: object, socket: TLSSocket, request: AnyRequest | undefined): SessionRecord {
+  const presented = readPeer(socket)
+  const protocol = presented === undefined ? '' : (socket.getProtocol() ?? '')
+  if (presented === undefined) {
+    const absent = absentOnSocket(request, socket as unknown as SocketFacts)
+    return { reading: { presented, absent }, protocol, renegotiated: false }
+  }
+  const record: SessionRecord = {
+    reading: { presented, session, resumed: socket.isSessionReused() },
+    protocol,
+    renegotiated: false,
+  }
+  if (protocol === 'TLSv1.2' && session === socket) refuseRenegotiation(socket, record)
+  return record
+}
+
+/** A TLS 1.2 client can present another certificate on a live connection; TLS 1.3 has no renegotiation, and HTTP/2 forbids it. */
+function refuseRenegotiation(socket: TLSSocket, record: SessionRecord): void {
+  socket.disableRenegotiation()
+  // Should a handshake still complete, before the connection is cut: nothing is served under the former identity.
+  socket.on('secure', () => {
+    record.renegotiated = true
+    socket.destroy()
+  })
+}
+
+function readPeer(socket: TLSSocket): PresentedChain | undefined {
+  if (socket.encrypted !== true) return undefined
+  if (typeof socket.getPeerX509Certificate !== 'function') {
+    const { bun, deno } = process.versions as { bun?: string; deno?: string }
+    const runtime = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${process.versions.node}`
+    throw deny('ERR_CLIENT_CERT_RUNTIME', {
+      runtime,
+      reason: 'its HTTPS server does not expose the peer certificate',
+    })
+  }
+  const peer = socket.getPeerX509Certificate()
+  if (peer === undefined) return undefined
+  const intermediates: Uint8Array[] = []
+  for (let next = peer.issuerCertificate; next !== undefined; next = next.issuerCertificate) {
+    if (intermediates.length + 1 === limits.presentedCertificates) {
+      throw deny('ERR_CLIENT_CERT_BUDGET', {
+        limit: 'presented certificates',
+        maximum: limits.presentedCertificates,
+      })
+    }
+    intermediates.push(next.raw)
+  }
+  return { certificate: peer.raw, intermediates, via: 'tls' }
+}

@@ -1,0 +1,83 @@
+import { BlockList, isIP } from 'node:net'
+import { ClientCertConfigError } from '../errors.js'
+import type { AnyRequest } from './source.js'
+
+/** Decides whether the peer of a connection may send forwarded certificates. It sees the connection, never what a header says about it. */
+export interface TrustedProxy {
+  /** How it was written, for the operator: `proxyAddress('10.0.0.0/8')`. */
+  readonly description: string
+  admits(request: AnyRequest): boolean
+}
+
+const widestIpv4 = 16
+const widestIpv6 = 48
+
+/**
+ * Admits peers by the remote address of their connection: addresses or CIDR ranges. An IPv4 address mapped into IPv6 counts as IPv4. A peer
+ * without an address (a Unix socket, a connection that was reset) passes nothing. `X-Forwarded-For`, `req.ip` and `trust proxy` have no say.
+ *
+ * @example
+ * forwardedHeader({ preset: 'nginx', headers: { certificate: 'X-SSL-Client-Cert' }, from: proxyAddress('10.0.3.0/24', '::1') })
+ */
+export function proxyAddress(first: string, ...rest: readonly string[]): TrustedProxy {
+  const ranges = [first, ...rest]
+  const list = new BlockList()
+  for (const range of ranges) addRange(list, range)
+  return Object.freeze({
+    description: `proxyAddress(${ranges.map((range) => `'${range}'`).join(', ')})`,
+    admits: ({ socket }: AnyRequest) => {
+      const address = normalizeAddress(socket?.remoteAddress)
+      return address !== undefined && list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+    },
+  })
+}
+
+function addRange(list: BlockList, range: string): void {
+  if (typeof range !== 'string')
+    throw new ClientCertConfigError(
+      `proxyAddress(…): expected addresses, got ${range === undefined ? 'nothing' : typeof range}`,
+    )
+  const parts = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(range.trim())
+  const address = parts?.[1]
+  const version = address === undefined ? 0 : isIP(address)
+  if (address === undefined || version === 0 || address.includes('%')) {
+    throw new ClientCertConfigError(
+      `proxyAddress('${range}') is neither an address nor a range — '10.0.3.7' or '10.0.3.0/24'; host names are not resolved`,
+    )
+  }
+  if (mappedIpv4(address) !== undefined) {
+    throw new ClientCertConfigError(`proxyAddress('${range}') is an IPv4 address mapped into IPv6 — write it as IPv4`)
+  }
+  const bits = version === 4 ? 32 : 128
+  const prefix = parts?.[2] === undefined ? bits : Number(parts[2])
+  if (prefix > bits)
+    throw new ClientCertConfigError(`proxyAddress('${range}'): an IPv${version} prefix has at most ${bits} bits`)
+  if (prefix === 0)
+    throw new ClientCertConfigError(
+      `proxyAddress('${range}') would believe everybody — name the addresses of your proxies`,
+    )
+  if (prefix < (version === 4 ? widestIpv4 : widestIpv6)) {
+    process.emitWarning(
+      `proxyAddress('${range}') believes every host of a very wide range — name the addresses of your proxies`,
+      {
+        type: 'MtlsIdentityWarning',
+        code: 'MTLS_WIDE_PROXY_RANGE',
+      },
+    )
+  }
+  list.addSubnet(address, prefix, version === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** The address in the one form ranges are compared with: no zone, IPv4 as IPv4. */
+function normalizeAddress(address: string | undefined): string | undefined {
+  if (address === undefined) return undefined
+  const zone = address.indexOf('%')
+  const bare = zone < 0 ? address : address.slice(0, zone)
+  const normal = mappedIpv4(bare) ?? bare
+  return isIP(normal) === 0 ? undefined : normal
+}
+
+function mappedIpv4(address: string): string | undefined {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  return mapped !== undefined && isIP(mapped) === 4 ? mapped : undefined
+}

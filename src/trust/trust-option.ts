@@ -1,0 +1,160 @@
+import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import { readTrustDirectory, readTrustFile } from './pem-files.js'
+import { type BundleUse, parseBundle } from './trust-bundle.js'
+import { type TrustAnchor, TrustSnapshot } from './trust-snapshot.js'
+import { TrustStore } from './trust-store.js'
+
+/**
+ * Where certificates come from: a path, PEM text (a string with a line break or `-----BEGIN` is never a path), DER octets, `{ file }`,
+ * `{ directory }`, a {@link TrustStore}, a list of these, or named sets of these: `{ partners: …, internal: …, pinned: … }`.
+ * The set `pinned` holds end entities that are admitted by themselves, by their whole DER.
+ */
+export type Trust =
+  | TrustSource
+  | readonly TrustSource[]
+  | { readonly [name: string]: TrustSource | readonly TrustSource[] }
+
+export type TrustSource = string | Uint8Array | { readonly file: string } | { readonly directory: string } | TrustStore
+
+interface Part {
+  where: string
+  name: string | undefined
+  use: BundleUse
+  load: () => Loaded
+  store?: TrustStore
+}
+
+interface Loaded {
+  anchors: readonly TrustAnchor[]
+  pinned: readonly TrustAnchor[]
+}
+
+/**
+ * Makes one store of what an option says. Reads everything now and throws {@link ClientCertConfigError} for the first mistake.
+ *
+ * @param option the option's name, for messages
+ */
+export function resolveTrust(option: 'trust' | 'intermediates', trust: Trust, watch: boolean): TrustStore {
+  if (trust instanceof TrustStore) return trust
+  const use: BundleUse = option === 'trust' ? 'anchors' : 'intermediates'
+  const parts = partsOf(option, trust, undefined, use)
+  if (parts.length === 0)
+    throw new ClientCertConfigError(`${option}: is an empty list — name at least one certificate file`)
+  return TrustStore.assemble({
+    label: labelOf(parts),
+    load: () => combine(option, parts),
+    stores: parts.flatMap(({ store }) => (store === undefined ? [] : [store])),
+    files: watch ? watchedPaths(trust) : [],
+  })
+}
+
+function combine(option: string, parts: readonly Part[]): TrustSnapshot {
+  const loaded = parts.map((part) => part.load())
+  const anchors = loaded.flatMap((part) => part.anchors)
+  const pinned = loaded.flatMap((part) => part.pinned)
+  if (anchors.length + pinned.length === 0) throw new ClientCertConfigError(`${option}: holds no certificate`)
+  return new TrustSnapshot(anchors, pinned)
+}
+
+function partsOf(option: string, trust: unknown, name: string | undefined, use: BundleUse): Part[] {
+  if (trust === undefined || trust === null) {
+    throw new ClientCertConfigError(
+      `${option}: is missing — ${option}: './clients-ca.pem', the CA that issues your clients; never the system's roots`,
+    )
+  }
+  if (Array.isArray(trust)) return trust.flatMap((item) => partsOf(option, item, name, use))
+  if (typeof trust === 'string') return [textPart(option, trust, name, use)]
+  if (trust instanceof Uint8Array) return [bytesPart(option, trust, name, use)]
+  if (trust instanceof TrustStore) return [storePart(option, trust, name, use)]
+  if (typeof trust !== 'object') {
+    throw new ClientCertConfigError(
+      `${option}: expected a path, PEM, DER, { file }, { directory } or a TrustStore, got ${typeof trust}`,
+    )
+  }
+  const { file, directory } = trust as { file?: unknown; directory?: unknown }
+  if (typeof file === 'string') {
+    refuseUnknownOptions(option, trust, ['file'])
+    return [filePart(option, file, name, use)]
+  }
+  if (typeof directory === 'string') {
+    refuseUnknownOptions(option, trust, ['directory'])
+    return [directoryPart(option, directory, name, use)]
+  }
+  return namedParts(option, trust as Record<string, unknown>, name, use)
+}
+
+function namedParts(option: string, sets: Record<string, unknown>, outer: string | undefined, use: BundleUse): Part[] {
+  const names = Object.keys(sets)
+  if (names.length === 0) throw new ClientCertConfigError(`${option}: names no trust set`)
+  if (outer !== undefined || use !== 'anchors') {
+    throw new ClientCertConfigError(
+      `${option}: named sets are for the top level of trust only — found ${names.join(', ')}`,
+    )
+  }
+  return names.flatMap((name) => partsOf(`${option}.${name}`, sets[name], name, name === 'pinned' ? 'pinned' : use))
+}
+
+function textPart(option: string, text: string, name: string | undefined, use: BundleUse): Part {
+  const isPem = text.includes('\n') || text.includes('-----BEGIN')
+  if (!isPem && text.trim() !== '') return filePart(option, text, name, use)
+  return { where: option, name, use, load: () => sort(parseBundle(option, text, use), name, use) }
+}
+
+function bytesPart(option: string, bytes: Uint8Array, name: string | undefined, use: BundleUse): Part {
+  const copy = Uint8Array.from(bytes)
+  return { where: option, name, use, load: () => sort(parseBundle(option, copy, use), name, use) }
+}
+
+function filePart(option: string, path: string, name: string | undefined, use: BundleUse): Part {
+  const where = `${option}: ${path}`
+  return {
+    where: path,
+    name,
+    use,
+    load: () => sort(parseBundle(where, readTrustFile(option, path).bytes, use), name, use),
+  }
+}
+
+function directoryPart(option: string, directory: string, name: string | undefined, use: BundleUse): Part {
+  const load = () =>
+    sort(
+      readTrustDirectory(option, directory).flatMap(({ path, bytes }) => parseBundle(`${option}: ${path}`, bytes, use)),
+      name,
+      use,
+    )
+  return { where: directory, name, use, load }
+}
+
+function storePart(option: string, store: TrustStore, name: string | undefined, use: BundleUse): Part {
+  const load = () => {
+    const { anchors, pinned } = store.current()
+    if (use === 'pinned') throw new ClientCertConfigError(`${option}: takes files or bytes, not a TrustStore`)
+    return { anchors: anchors.map((anchor) => named(anchor.certificate, name ?? anchor.name)), pinned }
+  }
+  return { where: store.label, name, use, load, store }
+}
+
+const named = (certificate: TrustAnchor['certificate'], name: string | undefined): TrustAnchor =>
+  name === undefined ? { certificate } : { certificate, name }
+
+function sort(certificates: readonly TrustAnchor['certificate'][], name: string | undefined, use: BundleUse): Loaded {
+  const entries = certificates.map((certificate) => named(certificate, name))
+  return use === 'pinned' ? { anchors: [], pinned: entries } : { anchors: entries, pinned: [] }
+}
+
+function labelOf(parts: readonly Part[]): string {
+  const labels = [...new Set(parts.map(({ where }) => where))]
+  return labels.length > 3 ? `${labels.slice(0, 3).join(', ')}, …` : labels.join(', ')
+}
+
+/** The paths an option names, for watching. */
+function watchedPaths(trust: unknown): string[] {
+  if (typeof trust === 'string') return trust.includes('\n') || trust.includes('-----BEGIN') ? [] : [trust]
+  if (trust instanceof Uint8Array || trust instanceof TrustStore || typeof trust !== 'object' || trust === null)
+    return []
+  if (Array.isArray(trust)) return trust.flatMap(watchedPaths)
+  const { file, directory } = trust as { file?: unknown; directory?: unknown }
+  if (typeof file === 'string') return [file]
+  if (typeof directory === 'string') return [directory]
+  return Object.values(trust).flatMap(watchedPaths)
+}

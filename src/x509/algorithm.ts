@@ -1,0 +1,202 @@
+import { checkWellFormed, DerError, DerReader, explicit, Tag } from '../der/reader.js'
+import { oid } from './oid.js'
+
+/** RFC 5280 §4.1.1.2. */
+export interface AlgorithmIdentifier {
+  readonly oid: string
+  /** The parameters element whole; undefined where absent. */
+  readonly parameters: Uint8Array | undefined
+  /** The AlgorithmIdentifier whole. */
+  readonly der: Uint8Array
+}
+
+export function readAlgorithmIdentifier(reader: DerReader): AlgorithmIdentifier {
+  const from = reader.position
+  const sequence = reader.enter()
+  const identifier = sequence.oid()
+  let parameters: Uint8Array | undefined
+  if (sequence.peek() !== -1) {
+    parameters = sequence.element()
+    if ((sequence.tag & 0x20) !== 0) checkWellFormed(sequence.bytes, sequence.start, sequence.end)
+  }
+  sequence.finish()
+  return { oid: identifier, parameters, der: reader.bytes.subarray(from, reader.end) }
+}
+
+/** NULL parameters: two octets. */
+export const isNull = (parameters: Uint8Array | undefined): boolean =>
+  parameters !== undefined && parameters.length === 2 && parameters[0] === Tag.null && parameters[1] === 0
+
+/** What a SubjectPublicKeyInfo holds, as far as deciding about it needs. No key is made of it here. */
+export type PublicKeyFacts =
+  | {
+      readonly type: 'RSA' | 'RSA-PSS'
+      readonly modulusBits: number
+      /** undefined: wider than 53 bits. */
+      readonly exponent: number | undefined
+      readonly modulusIsOdd: boolean
+      /** RSA-PSS only: the restriction the key carries (RFC 4055 §3.1); undefined where it carries none. */
+      readonly pss?: PssParameters | undefined
+    }
+  /** `curve` is the identifier of a named curve; undefined for explicit or implicit parameters (RFC 5480 §2.1.1 forbids both). */
+  | { readonly type: 'EC'; readonly curve: string | undefined }
+  | { readonly type: 'Ed25519' | 'Ed448' | 'ML-DSA-44' | 'ML-DSA-65' | 'ML-DSA-87' | 'DSA' }
+  | { readonly type: 'unknown'; readonly oid: string }
+
+/** RFC 5280 §4.1.2.7. */
+export interface SubjectPublicKeyInfo {
+  /** The SubjectPublicKeyInfo whole: what is hashed for a pin and given to `node:crypto`. */
+  readonly der: Uint8Array
+  /** Contents of subjectPublicKey without the unused-bits octet. */
+  readonly key: Uint8Array
+  readonly facts: PublicKeyFacts
+}
+
+export function readSubjectPublicKeyInfo(reader: DerReader): SubjectPublicKeyInfo {
+  const from = reader.position
+  const sequence = reader.enter()
+  const algorithm = readAlgorithmIdentifier(sequence)
+  const key = sequence.bitStringOctets()
+  sequence.finish()
+  return { der: reader.bytes.subarray(from, reader.end), key, facts: publicKeyFacts(algorithm, key, from) }
+}
+
+function publicKeyFacts({ oid: type, parameters }: AlgorithmIdentifier, key: Uint8Array, at: number): PublicKeyFacts {
+  switch (type) {
+    case oid.rsaEncryption:
+      // RFC 3279 §2.3.1: the parameters MUST be NULL.
+      if (!isNull(parameters)) throw new DerError('RSA key parameters are not NULL', at)
+      return { type: 'RSA', ...readRsaKey(key) }
+    case oid.rsassaPss:
+      return {
+        type: 'RSA-PSS',
+        ...readRsaKey(key),
+        pss: parameters === undefined ? undefined : readPssParameters(parameters),
+      }
+    case oid.ecPublicKey:
+      return { type: 'EC', curve: readNamedCurve(parameters, key, at) }
+    case oid.ed25519:
+      return fixedKey('Ed25519', parameters, key, 32, at)
+    case oid.ed448:
+      return fixedKey('Ed448', parameters, key, 57, at)
+    case oid.mlDsa44:
+      return fixedKey('ML-DSA-44', parameters, key, 1312, at)
+    case oid.mlDsa65:
+      return fixedKey('ML-DSA-65', parameters, key, 1952, at)
+    case oid.mlDsa87:
+      return fixedKey('ML-DSA-87', parameters, key, 2592, at)
+    case oid.dsa:
+      return { type: 'DSA' }
+    default:
+      return { type: 'unknown', oid: type }
+  }
+}
+
+type FixedKeyType = 'Ed25519' | 'Ed448' | 'ML-DSA-44' | 'ML-DSA-65' | 'ML-DSA-87'
+
+/** RFC 8410 §3, RFC 9881 §4: no parameters, a key of one length. */
+function fixedKey(
+  type: FixedKeyType,
+  parameters: Uint8Array | undefined,
+  key: Uint8Array,
+  length: number,
+  at: number,
+): PublicKeyFacts {
+  if (parameters !== undefined) throw new DerError(`${type} key has parameters`, at)
+  if (key.length !== length) throw new DerError(`${type} key has a wrong length`, at)
+  return { type }
+}
+
+/** RFC 8017 A.1.1: SEQUENCE { modulus, publicExponent }, both positive. */
+function readRsaKey(key: Uint8Array): {
+  modulusBits: number
+  exponent: number | undefined
+  modulusIsOdd: boolean
+} {
+  const outer = new DerReader(key)
+  const sequence = outer.enter()
+  outer.finish()
+  const modulus = sequence.integer()
+  const modulusIsOdd = ((modulus.at(-1) as number) & 1) === 1
+  if (((modulus[0] as number) & 0x80) !== 0) throw new DerError('RSA modulus is negative', 0)
+  const exponent = sequence.nonNegative()
+  sequence.finish()
+  return {
+    modulusBits: bitLength(modulus),
+    exponent: exponent === Number.POSITIVE_INFINITY ? undefined : exponent,
+    modulusIsOdd,
+  }
+}
+
+function bitLength(integer: Uint8Array): number {
+  let first = 0
+  while (first < integer.length && integer[first] === 0) first++
+  if (first === integer.length) return 0
+  return (integer.length - first) * 8 - Math.clz32(integer[first] as number) + 24
+}
+
+const coordinateOctets: ReadonlyMap<string, number> = new Map([
+  [oid.p256, 32],
+  [oid.p384, 48],
+  [oid.p521, 66],
+])
+
+function readNamedCurve(parameters: Uint8Array | undefined, key: Uint8Array, at: number): string | undefined {
+  if (parameters === undefined) throw new DerError('EC key has no parameters', at)
+  if (parameters[0] !== Tag.oid) return undefined
+  const curve = new DerReader(parameters).oid()
+  const octets = coordinateOctets.get(curve)
+  if (octets !== undefined) {
+    // SEC 1 §2.3.3: 04 and two coordinates, or 02/03 and one. Infinity (00) and the hybrid forms are refused.
+    const uncompressed = key[0] === 4 && key.length === 1 + 2 * octets
+    const compressed = (key[0] === 2 || key[0] === 3) && key.length === 1 + octets
+    if (!uncompressed && !compressed) throw new DerError('EC point is malformed', at)
+  }
+  return curve
+}
+
+/** RFC 4055 §3.1 with its DEFAULTs; MGF1 is the only mask generation function there is. */
+export interface PssParameters {
+  readonly hash: string
+  readonly mgfHash: string
+  readonly saltLength: number
+  readonly trailerField: number
+}
+
+const sha1 = '1.3.14.3.2.26'
+
+export function readPssParameters(parameters: Uint8Array): PssParameters {
+  const outer = new DerReader(parameters)
+  const sequence = outer.enter()
+  outer.finish()
+  let hash = sha1
+  let mgfHash = sha1
+  let saltLength = 20
+  let trailerField = 1
+  if (sequence.peek() === explicit(0)) hash = readHash(sequence.enter(explicit(0)))
+  if (sequence.peek() === explicit(1)) {
+    const wrapper = sequence.enter(explicit(1))
+    const mgf = wrapper.enter()
+    wrapper.finish()
+    if (mgf.oid() !== oid.mgf1) throw new DerError('RSA-PSS mask generation function is not MGF1', mgf.start)
+    mgfHash = readHash(mgf)
+  }
+  if (sequence.peek() === explicit(2)) saltLength = readNumber(sequence.enter(explicit(2)))
+  if (sequence.peek() === explicit(3)) trailerField = readNumber(sequence.enter(explicit(3)))
+  sequence.finish()
+  return { hash, mgfHash, saltLength, trailerField }
+}
+
+function readHash(wrapper: DerReader): string {
+  const { oid: hash, parameters } = readAlgorithmIdentifier(wrapper)
+  wrapper.finish()
+  // RFC 4055 §2.1: NULL and absent are both to be accepted.
+  if (parameters !== undefined && !isNull(parameters)) throw new DerError('digest has parameters', 0)
+  return hash
+}
+
+function readNumber(wrapper: DerReader): number {
+  const value = wrapper.nonNegative()
+  wrapper.finish()
+  return value
+}

@@ -1,0 +1,184 @@
+import { hash } from 'node:crypto'
+import { DerError, DerReader, explicit, implicit, Tag } from '../der/reader.js'
+import { deny } from '../errors.js'
+import { limits } from '../limits.js'
+import {
+  type AlgorithmIdentifier,
+  readAlgorithmIdentifier,
+  readSubjectPublicKeyInfo,
+  type SubjectPublicKeyInfo,
+} from './algorithm.js'
+import { decodeExtension, type Extensions } from './extensions.js'
+import { DistinguishedName } from './name.js'
+import { oid } from './oid.js'
+
+/** One extension as it stands in the certificate. */
+export interface Extension {
+  readonly oid: string
+  readonly critical: boolean
+  /** Contents of extnValue: usually, but not always, DER. */
+  readonly value: Uint8Array
+}
+
+/**
+ * An X.509 certificate, read and screened (RFC 5280 §4.1): every field, and every extension of §4.2 by its type. Reading says
+ * nothing about trust. Its octets are its own copy, so that nobody can change them after they were checked.
+ */
+export class Certificate {
+  readonly der: Uint8Array
+  /** The signed part, TBSCertificate. */
+  readonly tbs: Uint8Array
+  /** 1, 2 or 3. */
+  readonly version: number
+  /** INTEGER contents, two's complement. */
+  readonly serialNumber: Uint8Array
+  readonly issuer: DistinguishedName
+  readonly subject: DistinguishedName
+  /** Milliseconds since 1970, both ends inclusive. */
+  readonly notBefore: number
+  readonly notAfter: number
+  readonly publicKey: SubjectPublicKeyInfo
+  /** Every extension in order, known or not. */
+  readonly extensionList: readonly Extension[]
+  readonly extensions: Readonly<Extensions>
+  /** The algorithm the signed part names; RFC 5280 §4.1.1.2 wants it equal to `signatureAlgorithm`. */
+  readonly tbsSignature: AlgorithmIdentifier
+  readonly signatureAlgorithm: AlgorithmIdentifier
+  readonly signature: Uint8Array
+  #fingerprint: string | undefined
+  #isSelfIssued: boolean | undefined
+
+  private constructor(der: Uint8Array) {
+    const outer = new DerReader(der)
+    const certificate = outer.enter()
+    outer.finish()
+    const tbsStart = certificate.position
+    const tbs = certificate.enter()
+    this.der = der
+    this.tbs = der.subarray(tbsStart, certificate.end)
+    this.signatureAlgorithm = readAlgorithmIdentifier(certificate)
+    this.signature = certificate.bitStringOctets()
+    certificate.finish()
+
+    this.version = readVersion(tbs)
+    this.serialNumber = readSerialNumber(tbs)
+    this.tbsSignature = readAlgorithmIdentifier(tbs)
+    this.issuer = DistinguishedName.read(tbs)
+    if (this.issuer.isEmpty) throw new DerError('issuer is empty', tbs.start)
+    const validity = tbs.enter()
+    this.notBefore = validity.time()
+    this.notAfter = validity.time()
+    if (this.notAfter < this.notBefore) throw new DerError('notAfter is before notBefore', validity.start)
+    validity.finish()
+    this.subject = DistinguishedName.read(tbs)
+    this.publicKey = readSubjectPublicKeyInfo(tbs)
+    skipUniqueIdentifiers(tbs, this.version)
+    this.extensionList = readExtensions(tbs, this.version)
+    tbs.finish()
+    this.extensions = decodeExtensions(this.extensionList)
+    checkConsistency(this)
+  }
+
+  /**
+   * Reads DER. Throws `ERR_CLIENT_CERT_MALFORMED` for whatever is not one certificate in DER, with the reason and the offset.
+   *
+   * @param depth where in a presented chain it stands, for the refusal; 0 is the end entity
+   */
+  static parse(der: Uint8Array, depth?: number): Certificate {
+    if (der.length > limits.certificateBytes) {
+      const reason = `longer than ${limits.certificateBytes} octets`
+      throw deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason }, { depth })
+    }
+    try {
+      return new Certificate(Uint8Array.prototype.slice.call(der))
+    } catch (error) {
+      if (!(error instanceof DerError)) throw error
+      const { message: reason, offset } = error
+      throw deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason, offset }, { depth })
+    }
+  }
+
+  /** SHA-256 of the DER, lower-case hex. */
+  get fingerprint(): string {
+    this.#fingerprint ??= hash('sha256', this.der, 'hex')
+    return this.#fingerprint
+  }
+
+  /** Subject and issuer are one name (RFC 5280 §3.2); says nothing about who signed. */
+  get isSelfIssued(): boolean {
+    this.#isSelfIssued ??= this.subject.equals(this.issuer)
+    return this.#isSelfIssued
+  }
+}
+
+/** §4.1.2.1; X.690 §11.5 forbids writing the DEFAULT. */
+function readVersion(tbs: DerReader): number {
+  if (tbs.peek() !== explicit(0)) return 1
+  const wrapper = tbs.enter(explicit(0))
+  const version = wrapper.nonNegative()
+  wrapper.finish()
+  if (version !== 1 && version !== 2) throw new DerError('version is not 2 or 3', wrapper.start)
+  return version + 1
+}
+
+/**
+ * §4.1.2.2 asks CAs for a positive number of at most 20 octets. Zero and negative ones are read, as the same section asks of us
+ * ("should be prepared to gracefully handle"): PKITS 4.4.14 and private CAs have them. Test: 'a negative serial number is read'.
+ */
+function readSerialNumber(tbs: DerReader): Uint8Array {
+  const serialNumber = tbs.integer()
+  // A 20-octet number whose top bit is set takes a 21st octet, which is zero.
+  const octets = serialNumber[0] === 0 ? serialNumber.length - 1 : serialNumber.length
+  if (octets > limits.serialNumberBytes) throw new DerError('serialNumber is longer than 20 octets', tbs.start)
+  return serialNumber
+}
+
+/** §4.1.2.8: versions 2 and 3 only; nothing uses them. */
+function skipUniqueIdentifiers(tbs: DerReader, version: number): void {
+  for (const n of [1, 2]) {
+    if (tbs.peek() !== implicit(n)) continue
+    tbs.next()
+    if (version === 1) throw new DerError('unique identifier in a version 1 certificate', tbs.start)
+  }
+}
+
+function readExtensions(tbs: DerReader, version: number): readonly Extension[] {
+  if (tbs.peek() !== explicit(3)) return []
+  const wrapper = tbs.enter(explicit(3))
+  const sequence = wrapper.enter()
+  wrapper.finish()
+  if (version !== 3) throw new DerError('extensions in a certificate before version 3', sequence.position)
+  const list: Extension[] = []
+  do {
+    if (list.length === limits.extensions) throw new DerError('too many extensions', sequence.position)
+    const at = sequence.position
+    const item = sequence.enter()
+    const identifier = item.oid()
+    // §4.2: an extension must not occur twice.
+    for (const { oid: other } of list) if (other === identifier) throw new DerError(`extension ${identifier} twice`, at)
+    const critical = item.peek() === Tag.boolean ? item.boolean() : undefined
+    if (critical === false) throw new DerError('critical FALSE is the DEFAULT and must not be written', at)
+    const value = item.octetString()
+    item.finish()
+    list.push({ oid: identifier, critical: critical === true, value })
+  } while (sequence.peek() !== -1)
+  return list
+}
+
+function decodeExtensions(list: readonly Extension[]): Extensions {
+  const extensions: Extensions = {}
+  for (const { oid: identifier, value } of list) {
+    decodeExtension(extensions, identifier, value, 0, value.length)
+  }
+  return extensions
+}
+
+/** What single fields cannot say: RFC 5280 §4.1.2.6 and §4.2.1.3. */
+function checkConsistency({ subject, extensionList, extensions }: Certificate): void {
+  const isCa = extensions.basicConstraints?.cA === true
+  if (subject.isEmpty) {
+    if (isCa) throw new DerError('subject of a CA is empty', 0)
+    const alternative = extensionList.find((extension) => extension.oid === oid.subjectAltName)
+    if (alternative?.critical !== true) throw new DerError('subject is empty and subjectAltName is not critical', 0)
+  }
+}

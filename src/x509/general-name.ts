@@ -1,0 +1,168 @@
+import { checkWellFormed, DerError, type DerReader, explicit, implicit, Tag } from '../der/reader.js'
+import { limits } from '../limits.js'
+import { DistinguishedName } from './name.js'
+import { oid } from './oid.js'
+import { decodeString, slice } from './text.js'
+
+/**
+ * RFC 5280 §4.2.1.6. `userPrincipalName` and `smtpUtf8Mailbox` are the two otherName forms that are read; every other keeps
+ * its DER. Domain names and addresses are as written: case is folded where they are compared, not here.
+ */
+export type GeneralName =
+  | { readonly type: 'otherName'; readonly oid: string; readonly der: Uint8Array }
+  | { readonly type: 'userPrincipalName' | 'smtpUtf8Mailbox'; readonly value: string }
+  | { readonly type: 'rfc822Name' | 'dNSName' | 'uniformResourceIdentifier'; readonly value: string }
+  | { readonly type: 'x400Address' | 'ediPartyName'; readonly der: Uint8Array }
+  | { readonly type: 'directoryName'; readonly value: DistinguishedName }
+  | { readonly type: 'iPAddress'; readonly value: string; readonly octets: Uint8Array }
+  | { readonly type: 'registeredID'; readonly value: string }
+
+/** What a GeneralName is read for: a constraint is a base, not a name, and is written differently. */
+type Purpose = 'name' | 'constraint'
+
+/** Reads a GeneralNames sequence whose header has been entered: at least one entry. */
+export function readGeneralNames(sequence: DerReader): readonly GeneralName[] {
+  const names: GeneralName[] = []
+  do {
+    if (names.length === limits.extensionEntries) throw new DerError('too many names', sequence.position)
+    names.push(readGeneralName(sequence))
+  } while (sequence.peek() !== -1)
+  return names
+}
+
+export function readGeneralName(reader: DerReader, purpose: Purpose = 'name'): GeneralName {
+  const from = reader.position
+  reader.next()
+  const { bytes, start, end } = reader
+  switch (reader.tag) {
+    case explicit(0):
+      return readOtherName(reader.inside())
+    case implicit(1):
+      return {
+        type: 'rfc822Name',
+        value: readIa5(reader, purpose === 'name' ? isMailbox : isAny, 'rfc822Name'),
+      }
+    case implicit(2):
+      return { type: 'dNSName', value: readIa5(reader, purpose === 'name' ? isDnsName : isAny, 'dNSName') }
+    case explicit(3):
+      checkWellFormed(bytes, start, end)
+      return { type: 'x400Address', der: bytes.subarray(from, end) }
+    case explicit(4): {
+      const inner = reader.inside()
+      const value = DistinguishedName.read(inner)
+      inner.finish()
+      return { type: 'directoryName', value }
+    }
+    case explicit(5):
+      checkWellFormed(bytes, start, end)
+      return { type: 'ediPartyName', der: bytes.subarray(from, end) }
+    case implicit(6): {
+      const value = readIa5(reader, purpose === 'name' ? isAbsoluteUri : isAny, 'uniformResourceIdentifier')
+      return { type: 'uniformResourceIdentifier', value }
+    }
+    case implicit(7): {
+      const octets = bytes.subarray(start, end)
+      const lengths = purpose === 'name' ? [4, 16] : [8, 32]
+      if (!lengths.includes(octets.length)) throw new DerError('iPAddress has a wrong length', start)
+      return { type: 'iPAddress', value: formatIp(octets, purpose), octets }
+    }
+    case implicit(8):
+      return { type: 'registeredID', value: reader.inside().oidContents() }
+    default:
+      throw new DerError('unknown form of name', from)
+  }
+}
+
+function readOtherName(inner: DerReader): GeneralName {
+  const type = inner.oid()
+  inner.expect(explicit(0))
+  const value = inner.inside()
+  inner.finish()
+  const at = value.position
+  const der = value.element()
+  value.finish()
+  if (type === oid.userPrincipalName) {
+    // Microsoft says UTF8String; its own tools have written others. A value that is no text is no principal.
+    const text = decodeString(value.tag, value.bytes, value.start, value.end)
+    if (text === undefined || text === '') throw new DerError('user principal name is not a character string', at)
+    return { type: 'userPrincipalName', value: text }
+  }
+  if (type === oid.smtpUtf8Mailbox) return { type: 'smtpUtf8Mailbox', value: readSmtpUtf8(value, at) }
+  checkWellFormed(der)
+  return { type: 'otherName', oid: type, der }
+}
+
+/** RFC 9598 §3: UTF8String, a local part that is not all ASCII, a domain of ASCII labels. */
+function readSmtpUtf8(value: DerReader, at: number): string {
+  if (value.tag !== Tag.utf8String) throw new DerError('SmtpUTF8Mailbox is not a UTF8String', at)
+  const text = decodeString(value.tag, value.bytes, value.start, value.end) as string
+  const sign = text.lastIndexOf('@')
+  const asciiLocalPart = /^[\x00-\x7f]*$/.test(text.slice(0, sign))
+  if (sign < 1 || asciiLocalPart || !isHost(text.slice(sign + 1)) || /[\p{Cc}\p{Z}]/u.test(text)) {
+    throw new DerError('SmtpUTF8Mailbox is malformed', at)
+  }
+  return text
+}
+
+function readIa5({ bytes, start, end }: DerReader, isLegal: (text: string) => boolean, form: string): string {
+  for (let i = start; i < end; i++) {
+    const c = bytes[i] as number
+    if (c <= 0x20 || c >= 0x7f) throw new DerError(`${form} holds an octet it may not`, i)
+  }
+  const text = slice(bytes, start, end)
+  if (!isLegal(text)) throw new DerError(`${form} is malformed`, start)
+  return text
+}
+
+const isAny = () => true
+
+// RFC 1034 §3.5 preferred syntax: no `_`. `*` as the whole first label is a name like any other here: for a client it has no
+// meaning, and no rule of ours expands it.
+const isDnsName = (text: string) => isHost(text.startsWith('*.') ? text.slice(2) : text)
+
+export function isHost(text: string): boolean {
+  return (
+    text.length <= 253 &&
+    text.split('.').every((label) => /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label))
+  )
+}
+
+/** RFC 5280 §4.2.1.6: a Mailbox of RFC 2821 §4.1.2, no phrase, no angle brackets. */
+function isMailbox(text: string): boolean {
+  const sign = text.lastIndexOf('@')
+  const local = text.slice(0, sign)
+  const host = text.slice(sign + 1)
+  const dotAtom = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
+  const quoted = /^"(?:[^"\\]|\\.)*"$/
+  return sign > 0 && (dotAtom.test(local) || quoted.test(local)) && (isHost(host) || /^\[[0-9A-Za-z.:]+\]$/.test(host))
+}
+
+/** RFC 5280 §4.2.1.6: not relative, with a scheme and something after it. */
+const isAbsoluteUri = (text: string) => /^[A-Za-z][A-Za-z0-9+.-]*:./.test(text)
+
+function formatIp(octets: Uint8Array, purpose: Purpose): string {
+  if (purpose === 'name') return formatAddress(octets)
+  const half = octets.length / 2
+  return `${formatAddress(octets.subarray(0, half))}/${formatAddress(octets.subarray(half))}`
+}
+
+/** Dotted decimal, or RFC 5952 text for IPv6. */
+export function formatAddress(octets: Uint8Array): string {
+  if (octets.length === 4) return octets.join('.')
+  const groups = Array.from({ length: 8 }, (_, i) => ((octets[2 * i] as number) << 8) | (octets[2 * i + 1] as number))
+  const [runStart, runLength] = longestZeroRun(groups)
+  const hex = (part: number[]) => part.map((group) => group.toString(16)).join(':')
+  if (runLength < 2) return hex(groups)
+  return `${hex(groups.slice(0, runStart))}::${hex(groups.slice(runStart + runLength))}`
+}
+
+function longestZeroRun(groups: readonly number[]): [start: number, length: number] {
+  let best: [number, number] = [0, 0]
+  for (let i = 0; i < 8; i++) {
+    let j = i
+    while (j < 8 && groups[j] === 0) j++
+    if (j - i > best[1]) best = [i, j - i]
+    if (j > i) i = j
+  }
+  return best
+}

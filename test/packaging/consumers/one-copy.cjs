@@ -1,0 +1,5 @@
+const required = require('mtls-identity')
+
+import('mtls-identity').then((imported) => {
+  console.log(required.ClientCertError === imported.ClientCertError)
+})

@@ -1,0 +1,192 @@
+// Compiled, never run. Every `@ts-expect-error` is a mistake that must not compile.
+import http2 from 'node:http2'
+import https from 'node:https'
+import tls from 'node:tls'
+import express from 'express'
+import Koa from 'koa'
+import {
+  type Authenticator,
+  type AuthenticatorOptions,
+  ClientCertConfigError,
+  ClientCertError,
+  type ClientIdentity,
+  createAuthenticator,
+  type Decision,
+  forwardedHeader,
+  isClientCertError,
+  proxyAddress,
+  rules,
+  TrustStore,
+  tlsServerOptions,
+  tlsSocket,
+} from 'mtls-identity'
+import * as forExpress from 'mtls-identity/express'
+import * as forKoa from 'mtls-identity/koa'
+import { type PathProfile, validateCertificationPath } from 'mtls-identity/path'
+import { all, commonName, custom, dnsName } from 'mtls-identity/rules'
+import { createTestPki } from 'mtls-identity/testing'
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const same = <A, B>(_: Equal<A, B>) => {}
+
+// ── The core ─────────────────────────────────────────────────────────────────────────────────────────────────────
+const options: AuthenticatorOptions = {
+  trust: { partners: './partners.pem', internal: [{ file: './a.pem' }, new Uint8Array()] },
+  intermediates: './intermediates.pem',
+  source: tlsSocket(),
+  revocation: 'none',
+  rules: rules.any(rules.dnsName('editor.acme.test'), rules.commonName('admin')),
+  profile: { minimumRsaBits: 3072 },
+  log: (line: string, decision: Decision) => console.log(line, decision.outcome),
+  onDecision: (decision, context) => console.log(decision.decidedAt.getTime(), context.remembered),
+  now: () => 0,
+}
+const authenticator: Authenticator = createAuthenticator(options)
+createAuthenticator({ trust: './a.pem', revocation: 'none', profile: 'compatible', log: false })
+createAuthenticator({ trust: TrustStore.parse('-----BEGIN CERTIFICATE-----'), revocation: 'none' })
+// @ts-expect-error trust is required
+createAuthenticator({ revocation: 'none' })
+// @ts-expect-error an unknown option would switch a check off unseen
+createAuthenticator({ trust: './a.pem', revokation: 'none' })
+// @ts-expect-error the one word for no revocation checking is 'none'
+createAuthenticator({ trust: './a.pem', revocation: 'off' })
+// @ts-expect-error a profile is one of two words, or a table
+createAuthenticator({ trust: './a.pem', profile: 'lenient' })
+// @ts-expect-error a trust store is not a number
+createAuthenticator({ trust: 1 })
+
+const material = { key: '', cert: '' }
+https.createServer(tlsServerOptions(authenticator, material))
+http2.createSecureServer(tlsServerOptions(authenticator, material))
+tls.createServer(tlsServerOptions(authenticator, material))
+
+async function decide(socket: tls.TLSSocket, request: http2.Http2ServerRequest) {
+  await authenticator.authenticate(request)
+  const decision = await authenticator.authenticateSocket(socket)
+  if (decision.outcome === 'accepted') {
+    same<typeof decision.identity, ClientIdentity>(true)
+    const until: Date = decision.validUntil
+    return until
+  }
+  // @ts-expect-error there is no identity without an acceptance
+  decision.identity
+  const { error } = decision
+  if (error.code === 'ERR_CLIENT_CERT_EXPIRED') {
+    const { notAfter }: { notAfter: Date } = error.detail
+    return notAfter
+  }
+  // @ts-expect-error a code that does not exist
+  if (error.code === 'ERR_CLIENT_CERT_NONSENSE') return
+  const facts: [string, string, number] = [error.code, error.help, error.status]
+  return facts
+}
+
+function caught(error: unknown) {
+  if (isClientCertError(error)) return error.code
+  if (error instanceof ClientCertError || error instanceof ClientCertConfigError) return error.message
+}
+
+function identity(who: ClientIdentity) {
+  const commonName: string | undefined = who.subject.get('CN')
+  const names: readonly string[] = who.names.dns
+  const via: 'tls' | 'proxy' = who.via
+  const text: string[] = [who.fingerprint, who.x5tS256, who.publicKeyPin, who.serialNumber, who.subject.toString()]
+  // @ts-expect-error an identity is frozen
+  who.fingerprint = ''
+  // @ts-expect-error a name that does not exist
+  who.names.hosts
+  return { commonName, names, via, text, until: who.notAfter.getTime() }
+}
+
+// ── Sources ──────────────────────────────────────────────────────────────────────────────────────────────────────
+forwardedHeader({ preset: 'nginx', from: proxyAddress('10.0.0.7', '10.0.1.0/24') })
+// @ts-expect-error who may send the header has no default
+forwardedHeader({ preset: 'nginx' })
+// @ts-expect-error a preset that does not exist
+forwardedHeader({ preset: 'ngnix', from: proxyAddress('10.0.0.7') })
+
+// ── Rules ────────────────────────────────────────────────────────────────────────────────────────────────────────
+all(dnsName('a.test'), commonName('admin'))
+custom('office hours', () => false)
+custom('tenant', async (who, request) => request !== undefined && who.subject.get('O') === 'Acme')
+// @ts-expect-error nothing to hold would hold for everyone
+rules.any()
+// @ts-expect-error nothing to hold would hold for everyone
+rules.all()
+// @ts-expect-error only a boolean can hold
+custom('truthy', () => 'yes')
+// @ts-expect-error a rule is a value of ours, not any function
+forExpress.requireClientCert(() => true)
+
+// ── Express ──────────────────────────────────────────────────────────────────────────────────────────────────────
+const app = express()
+app.use(forExpress.clientCert({ trust: './a.pem' }))
+app.use(
+  forExpress.clientCert({
+    authenticator,
+    mode: 'report-only',
+    responses: { absent: 403 },
+    skip: (req) => req.url === '/',
+  }),
+)
+app.use('/files', forExpress.requireClientCert())
+app.put('/catalog/:id', forExpress.requireClientCert(rules.commonName('admin'), { authenticator }), (req, res) => {
+  same<typeof req.clientIdentity, ClientIdentity | undefined>(true)
+  same<typeof req.params.id, string>(true)
+  const who: ClientIdentity = forExpress.clientIdentity(req)
+  // @ts-expect-error it may be undefined
+  req.clientIdentity.fingerprint
+  res.json(who)
+})
+// @ts-expect-error an unknown mode
+forExpress.clientCert({ authenticator, mode: 'off' })
+// @ts-expect-error an unknown option
+forExpress.clientCert({ authenticator, exposeReason: true })
+// @ts-expect-error neither an authenticator nor what to make one of
+forExpress.clientCert({ mode: 'optional' })
+
+// ── Koa ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+const koa = new Koa()
+koa.use(forKoa.clientCert({ authenticator, mode: 'optional' }))
+koa.use(forKoa.requireClientCert(rules.not(rules.commonName('guest'))))
+koa.use((ctx) => {
+  same<typeof ctx.clientIdentity, ClientIdentity | undefined>(true)
+  const who: ClientIdentity = forKoa.clientIdentity(ctx)
+  // @ts-expect-error a property that does not exist
+  ctx.clientIdentity?.nonsense
+  ctx.body = who.subject.toString()
+})
+// @ts-expect-error an unknown option
+forKoa.clientCert({ authenticator, modes: 'optional' })
+
+// ── Path ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+async function path(der: Uint8Array) {
+  const profile: Partial<PathProfile> = { extendedKeyUsage: 'any', requireExtendedKeyUsage: false }
+  const result = await validateCertificationPath({
+    certificate: der,
+    trustAnchors: [der],
+    at: new Date(),
+    profile,
+  })
+  if (result.valid) {
+    const found: readonly Uint8Array[] = result.path
+    return found
+  }
+  // @ts-expect-error there is no path without validity
+  result.path
+  // @ts-expect-error the time is passed in
+  await validateCertificationPath({ certificate: der, trustAnchors: [der] })
+  return result.error.code
+}
+
+// ── Testing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+async function pki() {
+  const { trust, issue, server } = await createTestPki()
+  const { cert, key } = (await issue({ subject: 'CN=alice' })).tls
+  // @ts-expect-error an unknown option
+  await issue({ commonName: 'alice' })
+  tls.connect({ ca: trust, cert, key })
+  tls.createServer((await server()).tls)
+}
+
+export { caught, decide, identity, path, pki }
