@@ -1,9 +1,10 @@
-import type { Request, RequestHandler } from 'express'
+import type { NextFunction, Request } from 'express'
 import type { Authenticator } from './core/authenticator.js'
 import { identityOf, makeGuard, requireIdentity } from './core/guard.js'
 import { type ClientCertOptions, createMount } from './core/mount.js'
 import type { ClientIdentity } from './identity/identity.js'
 import type { Rule } from './rules/rule.js'
+import type { AnyRequest } from './source/source.js'
 
 export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
 export type { ClientIdentity } from './identity/identity.js'
@@ -17,13 +18,16 @@ declare global {
   }
 }
 
+/** A handler that leaves Express to infer the types of the route it stands in. */
+export type ClientCertHandler = (request: AnyRequest, response: unknown, next: NextFunction) => void
+
 /**
  * Express middleware (4 and 5): every request carries a verified identity, or goes to the error handlers with a `ClientCertError`.
  *
  * @example
  * app.use(clientCert({ trust: './clients-ca.pem', revocation: 'none' }))
  */
-export function clientCert(options: ClientCertOptions): RequestHandler {
+export function clientCert(options: ClientCertOptions): ClientCertHandler {
   const mount = createMount(options)
   return function clientCert(request, _response, next) {
     void mount(request).then(({ error }) => {
@@ -40,7 +44,7 @@ export function clientCert(options: ClientCertOptions): RequestHandler {
  * @example
  * app.put('/catalog/:id', requireClientCert(rules.dnsName('editor.acme.test')), handler)
  */
-export function requireClientCert(rule?: Rule, options?: { authenticator?: Authenticator }): RequestHandler {
+export function requireClientCert(rule?: Rule, options?: { authenticator?: Authenticator }): ClientCertHandler {
   const guard = makeGuard(rule, options)
   return function requireClientCert(request, _response, next) {
     void guard(request).then((error) => (error === undefined ? next() : next(error)))
@@ -52,7 +56,7 @@ export function clientIdentity(request: Request): ClientIdentity {
   return requireIdentity(request)
 }
 
-function exposeIdentity(request: Request): void {
+function exposeIdentity(request: AnyRequest): void {
   Object.defineProperty(request, 'clientIdentity', {
     configurable: true,
     enumerable: true,

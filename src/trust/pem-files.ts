@@ -27,6 +27,12 @@ export function readTrustFile(option: string, path: string): TrustFile {
   return { path, bytes: attempt(option, path, () => readFileSync(path)) }
 }
 
+/** Reads a file, or every certificate file of a directory. */
+export function readTrustPath(option: string, path: string): TrustFile[] {
+  const isDirectory = attempt(option, path, () => statSync(path).isDirectory())
+  return isDirectory ? readTrustDirectory(option, path) : [readTrustFile(option, path)]
+}
+
 /**
  * Reads every certificate file of a directory, in name order: `.pem .crt .cer .der`. Hidden names are passed over, so that the `..data`
  * links of a Kubernetes mount are read once, through the names that point into them.

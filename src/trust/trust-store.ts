@@ -1,6 +1,6 @@
 import { ClientCertConfigError } from '../errors.js'
 import { watchFiles } from './file-watch.js'
-import { readTrustFile } from './pem-files.js'
+import { readTrustPath } from './pem-files.js'
 import { parseBundle } from './trust-bundle.js'
 import { TrustSnapshot } from './trust-snapshot.js'
 
@@ -49,21 +49,22 @@ export class TrustStore {
   }
 
   /**
-   * A store of files, read now and watched for changes. Throws {@link ClientCertConfigError} that names the file, the block and the fix.
+   * A store of files and directories (`.pem .crt .cer .der`), read now and watched for changes. Throws {@link ClientCertConfigError} that
+   * names the file, the block and the fix.
    *
-   * @param paths one file or several; for directories use `trust: { directory }`
+   * @param paths one path or several
    * @param options `watch: false` reads them once
    */
   static load(paths: string | readonly string[], { watch = true }: { watch?: boolean } = {}): TrustStore {
-    const files = typeof paths === 'string' ? [paths] : [...paths]
-    if (files.length === 0) throw new ClientCertConfigError('TrustStore.load: no file — name the CA of your clients')
+    const where = 'TrustStore.load'
+    const list = typeof paths === 'string' ? [paths] : [...paths]
+    if (list.length === 0) throw new ClientCertConfigError(`${where}: no path — name the CA of your clients`)
     const load = () => {
-      const certificates = files.flatMap((path) =>
-        parseBundle(`TrustStore.load: ${path}`, readTrustFile('TrustStore.load', path).bytes, 'anchors'),
-      )
+      const files = list.flatMap((path) => readTrustPath(where, path))
+      const certificates = files.flatMap(({ path, bytes }) => parseBundle(`${where}: ${path}`, bytes, 'anchors'))
       return new TrustSnapshot(certificates.map((certificate) => ({ certificate })))
     }
-    return new TrustStore({ label: files.join(', '), load, files: watch ? files : [] })
+    return new TrustStore({ label: list.join(', '), load, files: watch ? list : [] })
   }
 
   /** @internal What an authenticator's `trust` and `intermediates` options become. */

@@ -106,6 +106,7 @@ describe('the tarball', () => {
 })
 
 describe('an application', () => {
+  const withoutRequireOfEsm = ['--no-experimental-require-module', 'run.cjs', 'without-require-of-esm']
   const answers = { alice: '200 alice', bob: '403', stranger: '403', nobody: '401' }
   const seen = {
     express: answers,
@@ -117,10 +118,7 @@ describe('an application', () => {
   test.each([
     ['imports all six entries', ['run.mjs']],
     ['requires all six entries', ['run.cjs']],
-    [
-      'requires the CommonJS copy, as tools do that do not know module-sync',
-      ['--no-experimental-require-module', 'run.cjs'],
-    ],
+    ['requires the CommonJS copy, as tools do that do not know module-sync', withoutRequireOfEsm],
   ])('%s and knows its clients', async (_, args) => {
     const { stdout, stderr } = await run(process.execPath, args, consumer)
     expect(JSON.parse(stdout)).toMatchObject(seen)
@@ -129,7 +127,7 @@ describe('an application', () => {
 
   test('finds the same names in the ESM and in the CommonJS copy', async () => {
     const names = async (args: string[]) => JSON.parse((await run(process.execPath, args, consumer)).stdout).exports
-    expect(await names(['--no-experimental-require-module', 'run.cjs'])).toEqual(await names(['run.mjs']))
+    expect(await names(withoutRequireOfEsm)).toEqual(await names(['run.mjs']))
   })
 
   test('gets one copy, however it is loaded', async () => {

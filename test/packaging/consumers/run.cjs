@@ -1,13 +1,22 @@
-const { default: Koa } = require('koa')
+const { default: Koa = require('koa') } = require('koa')
 const scenario = require('./scenario.cjs')
 
-scenario({
-  express: require('express'),
-  Koa: Koa ?? require('koa'),
-  core: require('mtls-identity'),
-  forExpress: require('mtls-identity/express'),
-  forKoa: require('mtls-identity/koa'),
-  path: require('mtls-identity/path'),
-  rules: require('mtls-identity/rules'),
-  testing: require('mtls-identity/testing'),
-}).then((seen) => console.log(JSON.stringify(seen)))
+// `./testing` rests on asn1js, which is an ES module: where `require` cannot load one, `import()` still does.
+const [withoutRequireOfEsm] = process.argv.slice(2)
+const testing = () => (withoutRequireOfEsm ? import('mtls-identity/testing') : require('mtls-identity/testing'))
+
+async function main() {
+  const seen = await scenario({
+    express: require('express'),
+    Koa,
+    core: require('mtls-identity'),
+    forExpress: require('mtls-identity/express'),
+    forKoa: require('mtls-identity/koa'),
+    path: require('mtls-identity/path'),
+    rules: require('mtls-identity/rules'),
+    testing: await testing(),
+  })
+  console.log(JSON.stringify(seen))
+}
+
+main()
