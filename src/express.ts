@@ -30,11 +30,12 @@ export type ClientCertHandler = (request: AnyRequest, response: unknown, next: N
 export function clientCert(options: ClientCertOptions): ClientCertHandler {
   const mount = createMount(options)
   return function clientCert(request, _response, next) {
-    void mount(request).then(({ error }) => {
-      exposeIdentity(request)
-      if (error === undefined) next()
-      else next(error)
-    })
+    void mount(request)
+      .then(({ error }) => {
+        exposeIdentity(request)
+        return error
+      })
+      .then(next, next)
   }
 }
 

@@ -2,16 +2,27 @@ import type { AbsentDetail, KeyUsageDetail, Refusal, RuleDetail, UnknownIssuerDe
 import { limits } from './limits.js'
 
 /**
- * Quotes a value that came from a peer so that it is safe to print: JSON escapes, and beyond them every control,
- * line-separator, bidirectional and zero-width character as \uXXXX; cut at 256 characters.
+ * Quotes a value that came from a peer so that it is safe to print: JSON escapes, and beyond them every control, format (bidirectional,
+ * zero-width, tag) and line-separator character as \uXXXX; cut where that would be longer than 256 characters.
  */
 export function quote(value: string): string {
-  const cut = value.length > limits.quotedCharacters ? `${value.slice(0, limits.quotedCharacters - 1)}…` : value
-  return JSON.stringify(cut).replace(
-    /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  let text = ''
+  let cut = ''
+  for (const character of value) {
+    text += printable(JSON.stringify(character).slice(1, -1))
+    if (text.length > limits.quotedCharacters) return `"${cut}…"`
+    if (text.length < limits.quotedCharacters) cut = text
+  }
+  return `"${text}"`
 }
+
+const printable = (text: string) =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
 
 /** "5 min 10 s", "2 d 3 h": two units, rounded down, for a duration in milliseconds. */
 export function duration(milliseconds: number): string {
@@ -31,10 +42,21 @@ export function duration(milliseconds: number): string {
     .join(' ')
 }
 
-const instant = (date: Date) => date.toISOString().replace('.000Z', 'Z')
+const instant = (date: Date) =>
+  Number.isNaN(date.getTime()) ? 'at an unknown time' : date.toISOString().replace('.000Z', 'Z')
 
-/** One fact, one fix: the operator's sentence for a refusal. */
+/** Of one sentence: a few quoted values and what is said about them. */
+const maximumCharacters = 1_500
+
+/** One fact, one fix: the operator's sentence for a refusal. One line, whatever a checker, a rule or a proxy put into its facts. */
 export function helpFor(error: Refusal): string {
+  const sentence = sentenceFor(error)
+  const text = printable(sentence.slice(0, maximumCharacters))
+  const isWhole = sentence.length <= maximumCharacters && text.length <= maximumCharacters
+  return isWhole ? text : `${text.slice(0, maximumCharacters - 1)}…`
+}
+
+function sentenceFor(error: Refusal): string {
   switch (error.code) {
     case 'ERR_CLIENT_CERT_ABSENT':
       return absent(error.detail)
@@ -194,5 +216,9 @@ function quoteRule(description: string): string {
 const shortId = (hex: string) => (hex.length > 8 ? `${hex.slice(0, 4)}…` : hex)
 
 function describeCause(cause: unknown): string {
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
+  try {
+    return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
+  } catch {
+    return 'something that cannot be printed'
+  }
 }

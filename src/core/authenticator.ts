@@ -145,13 +145,14 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 
   /** Time is read here, once. Whatever is thrown denies. */
   async function decide(read: () => Reading, request: AnyRequest | undefined, reporting: Reporting): Promise<Decision> {
-    const at = now()
-    const decidedAt = new Date(at)
+    let decidedAt = new Date(Number.NaN)
     const { enforced } = reporting
     let decision: Decision
     let remembered = false
     try {
-      if (Number.isNaN(decidedAt.getTime())) throw new RangeError('now() returned no time')
+      const at = now()
+      decidedAt = new Date(at)
+      if (typeof at !== 'number' || Number.isNaN(decidedAt.getTime())) throw new RangeError('now() returned no time')
       const accepted = await accept(read(), request, at)
       const { identity, path, holdsUntil } = accepted.authentication
       decision = {

@@ -1,4 +1,10 @@
-import { type AnyClientCertError, ClientCertConfigError, deny, isClientCertError } from '../errors.js'
+import {
+  type AnyClientCertError,
+  ClientCertConfigError,
+  deny,
+  isClientCertError,
+  refuseUnknownOptions,
+} from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { demand, isRule, type Rule } from '../rules/rule.js'
 import { sharedMap } from '../shared.js'
@@ -11,6 +17,8 @@ export interface MountedDecision {
   readonly authenticator: AuthenticatorInternals
   readonly decision: Decision
   readonly reportOnly: boolean
+  /** This mount let the request pass, whatever was decided. */
+  readonly passed: boolean
   /** How this mount answers. */
   readonly answer: (error: AnyClientCertError) => AnyClientCertError
 }
@@ -56,14 +64,18 @@ export type GuardOutcome = AnyClientCertError | ClientCertConfigError | undefine
 /** Makes the check behind `requireClientCert`. Throws at construction for what is no rule. */
 export function makeGuard(
   rule: Rule | undefined,
-  { authenticator }: GuardOptions = {},
+  options: GuardOptions = {},
 ): (request: AnyRequest) => Promise<GuardOutcome> {
   if (rule !== undefined && !isRule(rule)) {
     throw new ClientCertConfigError(
       'requireClientCert: expected a rule — requireClientCert(rules.dnsName("a.test")); a function becomes one by rules.custom("name", fn)',
     )
   }
-  if (authenticator !== undefined && !(internals in authenticator)) {
+  refuseUnknownOptions('requireClientCert', options, ['authenticator'])
+  const { authenticator } = options
+  const isOne = typeof authenticator === 'object' && authenticator !== null && internals in authenticator
+  // Undefined is an authenticator that was meant and got lost: another one must not decide in its place.
+  if ('authenticator' in options && !isOne) {
     throw new ClientCertConfigError(
       'requireClientCert: authenticator is not one — { authenticator: createAuthenticator({ … }) }',
     )

@@ -56,8 +56,12 @@ export function createMount(options: ClientCertOptions): (request: AnyRequest) =
     if (isSkipped(skip, request)) return { error: undefined, identity: identityOf(request) }
     const known = decisionOf(request, authenticator)
     const decision = known?.decision ?? (await authenticator[internals].decide(request, reporting))
-    recordDecision(request, { authenticator, decision, reportOnly, answer })
     const error = refusalOf(decision, mode)
+    recordDecision(request, { authenticator, decision, reportOnly, passed: error === undefined, answer })
+    // A mount before this one let it pass, so that nobody has heard of a refusal yet.
+    if (error !== undefined && known?.passed === true) {
+      authenticator[internals].report({ ...decision, enforced: true }, reporting, request, false)
+    }
     return error === undefined ? { error, identity: identityOf(request) } : { error: answer(error) }
   }
 }

@@ -106,7 +106,7 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     revocation,
     rules,
     profile,
-    log: log === false ? undefined : (log ?? stderrLog(now)),
+    log: log === false ? undefined : (log ?? stderrLog()),
     resolve,
     onDecision,
     now,

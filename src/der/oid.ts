@@ -69,6 +69,7 @@ function recall(bytes: Uint8Array, start: number, end: number): string | undefin
 function remember(bytes: Uint8Array, start: number, end: number, text: string): void {
   if (end - start > 16) return
   const slot = slotOf(bytes, start, end)
-  rememberedBytes[slot] = bytes.slice(start, end)
+  // A copy: `slice` of a Buffer, which TLS hands us, would be a view that changes with it.
+  rememberedBytes[slot] = Uint8Array.from(bytes.subarray(start, end))
   rememberedText[slot] = text
 }

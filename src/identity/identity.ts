@@ -202,6 +202,9 @@ class Identity extends Summary implements ClientIdentity {
   }
 }
 
+// A deep merge into an identity must not reach what all identities share.
+for (const { prototype } of [Summary, AnchorSummary, Identity]) Object.freeze(prototype)
+
 const noPolicies: readonly string[] = Object.freeze([])
 
 /** Derives the identity of a validated path's end entity. */
@@ -226,8 +229,9 @@ function namesOf(names: readonly GeneralName[]): IdentityNames {
   })
 }
 
-/** As Node prints it: upper-case hex of whole octets without the sign octet; a minus sign before a negative one. */
+/** As Node prints it: upper-case hex of whole octets without the sign octet; a minus sign before a negative one; `0` for zero. */
 export function serialNumberText(octets: Uint8Array): string {
+  if (octets.length === 1 && octets[0] === 0) return '0'
   if (((octets[0] as number) & 0x80) === 0) {
     const first = octets.length > 1 && octets[0] === 0 ? 1 : 0
     return Buffer.from(octets.subarray(first)).toString('hex').toUpperCase()

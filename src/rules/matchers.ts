@@ -104,7 +104,8 @@ export function dnsName(name: string): Rule {
       `${call('dnsName', name)}: wildcards are not read — name each host: any(dnsName("a.example"), dnsName("b.example"))`,
     )
   }
-  if (!isHost(wanted)) {
+  // As written: lower-casing turns some letters beyond ASCII, such as the Kelvin sign, into ASCII ones.
+  if (!isHost(name)) {
     throw new ClientCertConfigError(
       `${call('dnsName', name)} is not a host name — letters, digits, hyphens and dots; internationalised names as xn--…`,
     )
@@ -148,8 +149,11 @@ function normalizeUri(text: string): string {
 export function email(address: string): Rule {
   const written = operandOf('email', address)
   const wanted = normalizeMailbox(written)
-  if (!/^[^@\s]+@[^@\s]+$/.test(written)) {
-    throw new ClientCertConfigError(`${call('email', address)} is not a mailbox — local@domain`)
+  const domain = /^[^@\s]+@([^@\s]+)$/.exec(written)?.[1] ?? ''
+  if (!isHost(domain) && !/^\[[0-9A-Za-z.:]+\]$/.test(domain)) {
+    throw new ClientCertConfigError(
+      `${call('email', address)} is not a mailbox — local@domain, an internationalised domain as xn--…`,
+    )
   }
   return oneOf(
     'email',

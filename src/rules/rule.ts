@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
-import { ClientCertConfigError, deny } from '../errors.js'
+import { ClientCertConfigError, deny, refuseUnknownOptions } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 
 /** A request of `node:http`, `node:https` or `node:http2`; undefined where a socket or a chain was authenticated. */
@@ -100,7 +100,10 @@ export function any(first: Rule, ...rest: readonly Rule[]): Rule {
 }
 
 /** Holds if the rule does not hold. A rule that throws, times out or returns something else than a boolean refuses here too. */
-export function not(rule: Rule): Rule {
+export function not(rule: Rule, ...others: readonly never[]): Rule {
+  if (others.length > 0) {
+    throw new ClientCertConfigError(`not(…): takes one rule, got ${others.length + 1} — not(any(…)) or not(all(…))`)
+  }
   const [inner] = checked('not', [rule]) as [Rule]
   const description = describe('not', [inner])
   return makeRule(description, inner.readsRequest, async (identity, request) => {
@@ -132,6 +135,7 @@ export function custom(
     throw new ClientCertConfigError('custom: the name is missing — custom("office hours", …)')
   if (typeof holds !== 'function')
     throw new ClientCertConfigError(`custom("${name}"): expected a function, got ${typeof holds}`)
+  refuseUnknownOptions(`custom("${name}")`, options, ['remember', 'timeout'])
   const { timeout = 1_000, remember } = options
   if (!(Number.isFinite(timeout) && timeout >= 1 && timeout <= 60_000)) {
     throw new ClientCertConfigError(`custom("${name}"): timeout is ${timeout}, expected 1 to 60,000 milliseconds`)
@@ -146,10 +150,18 @@ export function custom(
       const answer: unknown = holds(identity, remember === 'identity' ? undefined : request)
       return judge(description, isThenable(answer) ? await withTimeout(answer, timeout) : answer)
     } catch (error) {
-      const hint = error instanceof Error ? error.message : String(error)
-      return { holds: false, rule: description, reason: 'threw', hint }
+      return { holds: false, rule: description, reason: 'threw', hint: textOf(error) }
     }
   })
+}
+
+/** What was thrown, as text; what a rule throws may be anything. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    return 'something that cannot be printed'
+  }
 }
 
 const timedOut = Symbol('timed out')

@@ -14,20 +14,22 @@ export function headerLines(request: AnyRequest, name: string): readonly string[
     if (field.length === name.length) {
       const lower = field.toLowerCase()
       if (lower === name) lines.push(rawHeaders[i + 1] as string)
-      else if (lower.replace(/[_.]/g, '-') === name) {
+      else if (withDashes(lower) === withDashes(name)) {
         throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', {
           header: name,
           reason: `came beside a look-alike, ${lower}`,
         })
       }
-    } else if (field.length === 10 && field.toLowerCase() === 'connection') {
-      if (namesField(rawHeaders[i + 1] as string, name)) {
-        throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', { header: name, reason: 'is listed in Connection' })
-      }
+    }
+    // Not "else": X-SSL-Cert is as long as Connection.
+    if (field.length === 10 && field.toLowerCase() === 'connection' && namesField(rawHeaders[i + 1] as string, name)) {
+      throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', { header: name, reason: 'is listed in Connection' })
     }
   }
   return lines
 }
+
+const withDashes = (field: string) => field.replace(/[_.]/g, '-')
 
 const namesField = (connection: string, name: string) =>
   connection.split(',').some((option) => option.trim().toLowerCase() === name)

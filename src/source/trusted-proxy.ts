@@ -21,18 +21,20 @@ const widestIpv6 = 48
  */
 export function proxyAddress(first: string, ...rest: readonly string[]): TrustedProxy {
   const ranges = [first, ...rest]
-  const list = new BlockList()
-  for (const range of ranges) addRange(list, range)
+  // One list for each version: in one, a range of IPv6 that spans ::ffff:0:0/96 would hold every IPv4 address.
+  const lists = { 4: new BlockList(), 6: new BlockList() }
+  for (const range of ranges) addRange(lists, range)
   return Object.freeze({
     description: `proxyAddress(${ranges.map((range) => `'${range}'`).join(', ')})`,
     admits: ({ socket }: AnyRequest) => {
       const address = normalizeAddress(socket?.remoteAddress)
-      return address !== undefined && list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+      if (address === undefined) return false
+      return isIP(address) === 4 ? lists[4].check(address, 'ipv4') : lists[6].check(address, 'ipv6')
     },
   })
 }
 
-function addRange(list: BlockList, range: string): void {
+function addRange(lists: { 4: BlockList; 6: BlockList }, range: string): void {
   if (typeof range !== 'string')
     throw new ClientCertConfigError(
       `proxyAddress(…): expected addresses, got ${range === undefined ? 'nothing' : typeof range}`,
@@ -45,7 +47,7 @@ function addRange(list: BlockList, range: string): void {
       `proxyAddress('${range}') is neither an address nor a range — '10.0.3.7' or '10.0.3.0/24'; host names are not resolved`,
     )
   }
-  if (mappedIpv4(address) !== undefined) {
+  if (version === 6 && /^\[::ffff:[0-9a-f]{1,4}:[0-9a-f]{1,4}\]$/.test(new URL(`http://[${address}]`).hostname)) {
     throw new ClientCertConfigError(`proxyAddress('${range}') is an IPv4 address mapped into IPv6 — write it as IPv4`)
   }
   const bits = version === 4 ? 32 : 128
@@ -65,7 +67,8 @@ function addRange(list: BlockList, range: string): void {
       },
     )
   }
-  list.addSubnet(address, prefix, version === 4 ? 'ipv4' : 'ipv6')
+  if (version === 4) lists[4].addSubnet(address, prefix, 'ipv4')
+  else lists[6].addSubnet(address, prefix, 'ipv6')
 }
 
 /** The address in the one form ranges are compared with: no zone, IPv4 as IPv4. */

@@ -1,4 +1,4 @@
-import { DerError, DerReader, Tag } from '../der/reader.js'
+import { DerError, DerReader, explicit, Tag } from '../der/reader.js'
 import { ClientCertConfigError, isClientCertError } from '../errors.js'
 import { Certificate } from '../x509/certificate.js'
 import { type PemBlock, PemError, parsePem } from '../x509/pem.js'
@@ -41,6 +41,7 @@ function blocksOf(where: string, content: string | Uint8Array): PemBlock[] {
 }
 
 function pemFix(reason: string): string {
+  if (reason.includes('PRIVATE KEY')) return `it is ${foreignLabel('PRIVATE KEY')}`
   if (reason.includes('cut off')) return 'the file is incomplete: copy it again, whole'
   if (reason.includes('outside of a block')) return 'remove what is not PEM; openssl x509 -in FILE writes a clean one'
   return 'export it again: openssl x509 -in FILE -out clean.pem'
@@ -98,26 +99,33 @@ function foreignLabel(label: string): string | undefined {
   return `labelled ${JSON.stringify(label)}, not CERTIFICATE — write CA certificates here`
 }
 
+// openssl writes names and attributes between the blocks, which a bundle may not hold: they are left out.
+const blocksOnly = "| sed -n '/^-----BEGIN/,/^-----END/p' > clients-ca.pem"
 const pkcs7Fix = (form: 'PEM' | 'DER') =>
-  `PKCS#7 — openssl pkcs7 -in clients.p7b${form === 'DER' ? ' -inform DER' : ''} -print_certs -out clients-ca.pem`
+  `PKCS#7 — openssl pkcs7 -in clients.p7b${form === 'DER' ? ' -inform DER' : ''} -print_certs ${blocksOnly}`
+const pkcs12Fix = `PKCS#12 — openssl pkcs12 -in clients.p12 -cacerts -nokeys ${blocksOnly}`
 
 /** What a DER file is, if not a certificate, judged by its first elements; undefined where it may be one. */
 function foreignDer(bytes: Uint8Array): string | undefined {
   try {
     const outer = new DerReader(bytes).enter()
     if (outer.peek() === Tag.oid) return pkcs7Fix('DER')
+    if (outer.peek() === Tag.sequence) return foreignLabel(labelOfSigned(outer.enter()))
     if (outer.peek() !== Tag.integer) return undefined
     // PFX { version 3, … } of RFC 7292 §4, or a private key of RFC 5958 or RFC 8017.
-    return outer.nonNegative() === 3
-      ? 'PKCS#12 — openssl pkcs12 -in clients.p12 -cacerts -nokeys -out clients-ca.pem'
-      : foreignLabel('PRIVATE KEY')
+    return outer.nonNegative() === 3 ? pkcs12Fix : foreignLabel('PRIVATE KEY')
   } catch (error) {
-    if (error instanceof DerError)
-      return looksLikeIndefinitePfx(bytes)
-        ? 'PKCS#12 — openssl pkcs12 -in clients.p12 -cacerts -nokeys -out clients-ca.pem'
-        : undefined
+    if (error instanceof DerError) return looksLikeIndefinitePfx(bytes) ? pkcs12Fix : undefined
     throw error
   }
+}
+
+/** A CertificateList has a time among its first fields (RFC 5280 §5.1), a CertificationRequest ends in attributes (RFC 2986 §4.1). */
+function labelOfSigned(fields: DerReader): string {
+  const tags: number[] = []
+  for (; tags.length < 4 && fields.peek() !== -1; fields.next()) tags.push(fields.peek())
+  if (tags.includes(Tag.utcTime) || tags.includes(Tag.generalizedTime)) return 'X509 CRL'
+  return tags[0] === Tag.integer && tags[3] === explicit(0) ? 'CERTIFICATE REQUEST' : 'CERTIFICATE'
 }
 
 /** Windows writes PKCS#12 in BER: SEQUENCE of indefinite length, INTEGER 3. */

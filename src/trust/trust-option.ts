@@ -38,8 +38,6 @@ export function resolveTrust(option: 'trust' | 'intermediates', trust: Trust, wa
   if (trust instanceof TrustStore) return trust
   const use: BundleUse = option === 'trust' ? 'anchors' : 'intermediates'
   const parts = partsOf(option, trust, undefined, use)
-  if (parts.length === 0)
-    throw new ClientCertConfigError(`${option}: is an empty list — name at least one certificate file`)
   return TrustStore.assemble({
     label: labelOf(parts),
     load: () => combine(option, parts),
@@ -62,6 +60,8 @@ function partsOf(option: string, trust: unknown, name: string | undefined, use: 
       `${option}: is missing — ${option}: './clients-ca.pem', the CA that issues your clients; never the system's roots`,
     )
   }
+  if (Array.isArray(trust) && trust.length === 0)
+    throw new ClientCertConfigError(`${option}: is an empty list — name at least one certificate file`)
   if (Array.isArray(trust)) return trust.flatMap((item) => partsOf(option, item, name, use))
   if (typeof trust === 'string') return [textPart(option, trust, name, use)]
   if (trust instanceof Uint8Array) return [bytesPart(option, trust, name, use)]

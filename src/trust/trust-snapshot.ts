@@ -24,14 +24,14 @@ export class TrustSnapshot {
   readonly generation: number
 
   constructor(anchors: readonly TrustAnchor[], pinned: readonly TrustAnchor[] = []) {
-    this.anchors = Object.freeze([...anchors])
-    this.#bySubject = group(anchors, ({ certificate }) => certificate.subject.comparisonKey)
-    this.#byKeyIdentifier = group(anchors, ({ certificate }) => {
+    this.anchors = distinct(anchors)
+    this.#bySubject = group(this.anchors, ({ certificate }) => certificate.subject.comparisonKey)
+    this.#byKeyIdentifier = group(this.anchors, ({ certificate }) => {
       const keyIdentifier = certificate.extensions.subjectKeyIdentifier
       return keyIdentifier && keyed(certificate.subject, keyIdentifier)
     })
-    this.pinned = Object.freeze([...pinned])
-    this.#byFingerprint = new Map(pinned.map((pin) => [pin.certificate.fingerprint, pin]))
+    this.pinned = distinct(pinned)
+    this.#byFingerprint = new Map(this.pinned.map((pin) => [pin.certificate.fingerprint, pin]))
     this.generation = ++generations
   }
 
@@ -53,6 +53,12 @@ export class TrustSnapshot {
 
 const none: readonly TrustAnchor[] = Object.freeze([])
 
+/** Frozen, and each certificate once in a set: files that overlap are no reason to look at it twice. */
+function distinct(anchors: readonly TrustAnchor[]): readonly TrustAnchor[] {
+  const keyOf = ({ certificate, name }: TrustAnchor) => `${certificate.fingerprint} ${name ?? ''}`
+  return Object.freeze([...new Map(anchors.map((anchor) => [keyOf(anchor), Object.freeze({ ...anchor })])).values()])
+}
+
 const keyed = (name: DistinguishedName, keyIdentifier: Uint8Array) =>
   `${Buffer.from(keyIdentifier).toString('latin1')} ${name.comparisonKey}`
 
@@ -68,5 +74,6 @@ function group(
     if (known === undefined) groups.set(key, [anchor])
     else known.push(anchor)
   }
+  for (const list of groups.values()) Object.freeze(list)
   return groups
 }

@@ -36,9 +36,15 @@ export class TrustStore {
   private constructor({ label, load, stores = [], files = [] }: Recipe) {
     this.label = label
     this.#load = load
-    this.#snapshot = load()
+    // Watched before they are read: what changes in between is read again.
     for (const store of stores) this.#release.push(store.onReload((result) => result.ok && this.reload()))
     if (files.length > 0) this.#release.push(watchFiles(files, () => this.reload()))
+    try {
+      this.#snapshot = load()
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   /** A store of PEM text (one certificate or many) or one DER certificate, all or nothing. Throws {@link ClientCertConfigError}. */
@@ -87,7 +93,13 @@ export class TrustStore {
     } catch (error) {
       result = { ok: false, error: error instanceof Error ? error : new Error(String(error)) }
     }
-    for (const listener of this.#listeners) listener(result)
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(result)
+      } catch {
+        // What an application's listener throws must not keep the next one, which may be another store, from hearing.
+      }
+    }
     return result
   }
 

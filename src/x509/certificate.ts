@@ -75,7 +75,7 @@ export class Certificate {
     skipUniqueIdentifiers(tbs, this.version)
     this.extensionList = readExtensions(tbs, this.version)
     tbs.finish()
-    this.extensions = decodeExtensions(this.extensionList)
+    this.extensions = decodeExtensions(der, this.extensionList)
     checkConsistency(this)
   }
 
@@ -165,10 +165,12 @@ function readExtensions(tbs: DerReader, version: number): readonly Extension[] {
   return list
 }
 
-function decodeExtensions(list: readonly Extension[]): Extensions {
+/** Reads them where they stand, so that an offset is one into the certificate. */
+function decodeExtensions(der: Uint8Array, list: readonly Extension[]): Extensions {
   const extensions: Extensions = {}
   for (const { oid: identifier, value } of list) {
-    decodeExtension(extensions, identifier, value, 0, value.length)
+    const start = value.byteOffset - der.byteOffset
+    decodeExtension(extensions, identifier, der, start, start + value.length)
   }
   return extensions
 }

@@ -1,4 +1,4 @@
-import { DerError, DerReader, explicit, implicit, Tag } from '../der/reader.js'
+import { checkWellFormed, DerError, DerReader, explicit, implicit, Tag } from '../der/reader.js'
 import { limits } from '../limits.js'
 import { type GeneralName, readGeneralName, readGeneralNames } from './general-name.js'
 import { DistinguishedName } from './name.js'
@@ -209,6 +209,7 @@ function readPolicyQualifier(items: DerReader): { id: string; der: Uint8Array } 
   const sequence = items.enter()
   const id = sequence.oid()
   const der = sequence.element()
+  checkWellFormed(der)
   sequence.finish()
   return { id, der }
 }

@@ -97,8 +97,10 @@ function readSmtpUtf8(value: DerReader, at: number): string {
   if (value.tag !== Tag.utf8String) throw new DerError('SmtpUTF8Mailbox is not a UTF8String', at)
   const text = decodeString(value.tag, value.bytes, value.start, value.end) as string
   const sign = text.lastIndexOf('@')
-  const asciiLocalPart = /^[\x00-\x7f]*$/.test(text.slice(0, sign))
-  if (sign < 1 || asciiLocalPart || !isHost(text.slice(sign + 1)) || /[\p{Cc}\p{Z}]/u.test(text)) {
+  const local = text.slice(0, sign)
+  const asciiLocalPart = /^[\x00-\x7f]*$/.test(local)
+  const isComplete = sign > 0 && isLocalPart(local) && isHost(text.slice(sign + 1))
+  if (asciiLocalPart || !isComplete || /[\p{Cc}\p{Z}]/u.test(text)) {
     throw new DerError('SmtpUTF8Mailbox is malformed', at)
   }
   return text
@@ -132,9 +134,14 @@ function isMailbox(text: string): boolean {
   const sign = text.lastIndexOf('@')
   const local = text.slice(0, sign)
   const host = text.slice(sign + 1)
-  const dotAtom = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
-  const quoted = /^"(?:[^"\\]|\\.)*"$/
-  return sign > 0 && (dotAtom.test(local) || quoted.test(local)) && (isHost(host) || /^\[[0-9A-Za-z.:]+\]$/.test(host))
+  return sign > 0 && isLocalPart(local) && (isHost(host) || /^\[[0-9A-Za-z.:]+\]$/.test(host))
+}
+
+/** RFC 5321 §4.1.2: atoms between dots, or quoted; RFC 6531 §3.3 adds what is not ASCII to both. */
+function isLocalPart(text: string): boolean {
+  const dotString =
+    /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\u{10ffff}-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\u{10ffff}-]+)*$/u
+  return dotString.test(text) || /^"(?:[^"\\]|\\.)*"$/u.test(text)
 }
 
 /** RFC 5280 §4.2.1.6: not relative, with a scheme and something after it. */

@@ -1,0 +1,155 @@
+/** Every example runs as it stands, against the package as it is built. */
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { createTestPki, type TestPki } from '../src/testing.js'
+
+const repository = join(import.meta.dirname, '..')
+let folder: string
+let pki: TestPki
+
+beforeAll(async () => {
+  folder = builtPackage()
+  cpSync(join(repository, 'examples'), join(folder, 'examples'), { recursive: true })
+  pki = await createTestPki()
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const running: ChildProcess[] = []
+afterEach(async () => {
+  for (const child of running.splice(0)) await ended(child)
+})
+
+/** The package in a folder of its own, so that `mtls-identity/…` means this build whatever dist/ holds. */
+function builtPackage(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mtls-identity-examples-'))
+  cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  const tsc = join(repository, 'node_modules/.bin/tsc')
+  execFileSync(tsc, ['-p', 'tsconfig.esm.json', '--outDir', join(folder, 'dist/esm')], { cwd: repository })
+  return folder
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+}
+
+/** Starts an example, and waits until it says that it listens. */
+async function start(
+  example: string,
+  args: string[] = [],
+): Promise<{ port: number; says: string; child: ChildProcess }> {
+  const port = await freePort()
+  const env = { ...process.env, PORT: String(port) }
+  const child = spawn(process.execPath, [join('examples', example), ...args], { cwd: folder, env })
+  running.push(child)
+  let says = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    says += text
+  })
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    says += text
+    if (/ listens on /.test(says)) return { port, says, child }
+  }
+  throw new Error(`${example} ended: ${says}`)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+function ask(options: https.RequestOptions): Promise<{ status: number | undefined; body: string }> {
+  const { request } = options.ca === undefined ? http : https
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', agent: false, ...options }, async (response) => {
+      const body = (await response.setEncoding('utf8').toArray()).join('')
+      resolve({ status: response.statusCode, body })
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+test('the demo answers everybody as expected, and says so without colours where nobody looks', async () => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['examples/demo/demo.mjs'], { cwd: folder })
+  expect(stderr).toBe('')
+  expect(stdout).toMatch(/✓ (\d+) of \1 answered as expected/)
+  expect(stdout).not.toMatch(/✗|\u001b/)
+  expect(stdout.split('\n').filter((line) => line.length > 120)).toEqual([])
+}, 60_000)
+
+test('the demo fails where somebody gets in who should not', async () => {
+  const rows = join(folder, 'examples/demo/demo.mjs')
+  const text = readFileSync(rows, 'utf8')
+  const broken = join(folder, 'examples/demo/broken.mjs')
+  writeFileSync(
+    broken,
+    text.replace("check(url, expired, 'GET /whoami', 403", "check(url, expired, 'GET /whoami', 200"),
+  )
+  const run = promisify(execFile)(process.execPath, [broken], { cwd: folder })
+  await expect(run).rejects.toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/✗ carol.*✗ \d+ of \d+ answered/s),
+  })
+}, 60_000)
+
+test.each(['express.mjs', 'koa.mjs'])(
+  '%s starts with certificates of its own, which go when it goes',
+  async (example) => {
+    const { port, says, child } = await start(example)
+    const [ca, cert, key] = ['cacert', 'cert', 'key'].map(
+      (name) => new RegExp(`--${name} (\\S+)`).exec(says)?.[1] ?? '',
+    )
+    const read = (path: string | undefined) => readFileSync(path ?? '', 'utf8')
+    const answer = await ask({ port, ca: read(ca), cert: read(cert), key: read(key) })
+    expect(answer.status).toBe(200)
+    expect(JSON.parse(answer.body)).toMatchObject({ subject: 'CN=alice,O=Example', via: 'tls' })
+    expect(await ask({ port, ca: read(ca) })).toMatchObject({ status: 401 })
+
+    await ended(child)
+    expect(existsSync(dirname(ca ?? ''))).toBe(false)
+  },
+)
+
+test.each(['express.mjs', 'koa.mjs'])('%s starts with the certificates it is given', async (example) => {
+  const server = await pki.server()
+  const { port } = await start(example, [
+    write('clients-ca.pem', pki.trust),
+    write('server.key', server.tls.key),
+    write('server.crt', server.tls.cert),
+  ])
+  const bob = await pki.issue({ subject: 'CN=bob' })
+  const answer = await ask({ port, ca: pki.trust, ...bob.tls })
+  expect([answer.status, JSON.parse(answer.body).subject]).toEqual([200, 'CN=bob'])
+})
+
+test('behind-nginx/server.mjs reads what nginx sends, from where nginx is', async () => {
+  const ca = write('clients-ca.pem', pki.trust)
+  const issuing = write('issuing-ca.pem', pki.intermediate.certificate.pem)
+  const { port } = await start('behind-nginx/server.mjs', [ca, issuing])
+  const alice = await pki.issue({ subject: 'CN=alice' })
+  const headers = { 'X-SSL-Client-Cert': encodeURIComponent(alice.certificate.pem) }
+  const answer = await ask({ port, headers })
+  expect(JSON.parse(answer.body)).toMatchObject({ subject: 'CN=alice', via: 'proxy' })
+  expect(await ask({ port })).toMatchObject({ status: 401 })
+  expect(await ask({ port, headers, localAddress: '127.0.0.2' })).toMatchObject({ status: 403 })
+})
+
+function write(name: string, text: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}

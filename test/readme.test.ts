@@ -1,0 +1,243 @@
+/** The READMEs say what is so: their programs compile, their commands run, their tables are those of the source. */
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import https from 'node:https'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { errorTable } from '../src/errors.js'
+import { limits } from '../src/limits.js'
+import { strictProfile } from '../src/path/profile.js'
+import * as rules from '../src/rules.js'
+
+const repository = join(import.meta.dirname, '..')
+const read = (file: string) => readFileSync(join(repository, file), 'utf8')
+const run = promisify(execFile)
+const readme = read('README.md')
+
+/** The fenced blocks of a language, in order. */
+const blocks = (...languages: string[]) =>
+  [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .filter(([, language]) => languages.includes(language ?? ''))
+    .map(([, , text]) => text ?? '')
+
+const isProgram = (text: string) => /^import /m.test(text)
+const programs = blocks('js', 'ts').filter(isProgram)
+const program = (...words: string[]) => programs.find((text) => words.every((word) => text.includes(word))) ?? ''
+
+/** What a fragment takes for granted. */
+const surroundings = `
+import type { IncomingMessage, Server } from 'node:http'
+import tls from 'node:tls'
+import type { Express, RequestHandler } from 'express'
+import { type Authenticator, type ClientIdentity, isClientCertError, rules, tlsServerOptions } from 'mtls-identity'
+import { clientCert, requireClientCert } from 'mtls-identity/express'
+declare const app: Express, auth: Authenticator, server: Server, handler: RequestHandler, key: string, cert: string
+declare function openWebSocket(identity: ClientIdentity, until: Date): void
+`
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mtls-identity-readme-'))
+  cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  tsc('-p', join(repository, 'tsconfig.esm.json'), '--outDir', join(folder, 'dist/esm'))
+  mkdirSync(join(folder, 'readme'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function tsc(...args: string[]): void {
+  const options = { cwd: folder, encoding: 'utf8', stdio: 'pipe' } as const
+  try {
+    execFileSync(join(repository, 'node_modules/.bin/tsc'), args, options)
+  } catch (error) {
+    throw new Error((error as { stdout: string }).stdout)
+  }
+}
+
+const inFolder = (name: string, text: string) => {
+  const path = join(folder, 'readme', name)
+  writeFileSync(path, text)
+  return path
+}
+
+describe('what the README shows', () => {
+  test('every block of JavaScript and TypeScript compiles against the package', () => {
+    const found = blocks('js', 'ts')
+    expect(found.length).toBeGreaterThan(12)
+    const files = found.map((text, i) => inFolder(`block-${i}.ts`, isProgram(text) ? text : surroundings + text))
+    const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--skipLibCheck']
+    // Plain JavaScript has no place for the types of its parameters.
+    const plain = ['--noImplicitAny', 'false', '--types', 'node', '--noEmit']
+    tsc(...files, '--target', 'es2022', '--module', 'nodenext', ...strict, ...plain)
+  })
+
+  test('the test with mtls-identity/testing passes', async () => {
+    const file = inFolder('testing.mjs', program('mtls-identity/testing', 'assert'))
+    expect(await run(process.execPath, [file])).toEqual({ stdout: '', stderr: '' })
+  })
+
+  const hasTools = ['openssl version', 'curl --version'].every((command) => succeeds(command))
+  const newcomer = hasTools || process.env.CI ? test : test.skip
+  newcomer.each([
+    ['Express', 'mtls-identity/express'],
+    ['Koa', 'mtls-identity/koa'],
+  ])(
+    `the commands make a client certificate, and %s knows its holder${hasTools ? '' : ' (openssl or curl is missing)'}`,
+    async (_, entry) => {
+      const [make = '', ask = ''] = blocks('sh').filter((text) => /^openssl |^curl /m.test(text))
+      const port = await freePort()
+      const onPort = (text: string) => text.replaceAll('8443', String(port))
+      const cwd = mkdtempSync(join(folder, 'readme', 'newcomer-'))
+      await run('bash', ['-ec', make], { cwd })
+
+      const file = inFolder('start.mjs', onPort(program(entry, '// 3')))
+      const server = spawn(process.execPath, [file], { cwd, stdio: 'ignore' })
+      try {
+        await answering(port)
+        const [withCertificate = '', without = ''] = onPort(ask).trim().split('\n')
+        expect((await run('bash', ['-c', `${withCertificate} --silent`], { cwd })).stdout).toBe(
+          'Hello CN=alice,O=Acme\n',
+        )
+        const status = `${without} --silent --output /dev/null --write-out '%{http_code}'`
+        expect((await run('bash', ['-c', status], { cwd })).stdout).toBe('401')
+      } finally {
+        server.kill()
+        await once(server, 'exit')
+      }
+    },
+    30_000,
+  )
+
+  test('the nginx recipe is the example’s', () => {
+    const squeezed = (text: string) => text.replace(/#.*/g, '').replace(/\s+/g, ' ')
+    const [recipe = ''] = blocks('nginx')
+    const example = squeezed(read('examples/behind-nginx/nginx.conf'))
+    for (const directive of squeezed(recipe).match(/(ssl_verify_client|error_page|proxy_set_header) [^;]+;/g) ?? []) {
+      expect(example).toContain(directive)
+    }
+  })
+})
+
+function succeeds(command: string): boolean {
+  const [program = '', ...args] = command.split(' ')
+  try {
+    execFileSync(program, args, { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Resolves when a server answers anything at all. */
+async function answering(port: number): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const request = https.get({ port, host: 'localhost', rejectUnauthorized: false, agent: false })
+      const [response] = await once(request, 'response')
+      response.resume()
+      return
+    } catch (error) {
+      if (attempt === 200) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+describe('the tables of the README are those of the source', () => {
+  const rowsOf = (name: string) =>
+    readme
+      .split('\n')
+      .filter((line) => line.startsWith(`| \`${name}\` |`))
+      .join('\n')
+
+  test.each(Object.entries(errorTable))('%s', (code, { status, meaning }) => {
+    expect(rowsOf(code)).toContain(`| \`${code}\` | ${status} | ${meaning} |`)
+  })
+
+  test.each(Object.entries(limits))('the limit %s', (name, number) => {
+    expect(rowsOf(name)).toContain(`| \`${name}\` | ${number.toLocaleString('en')} |`)
+  })
+
+  test.each(Object.entries(strictProfile))('the default of %s', (name, value) => {
+    const stated = rowsOf(name).split('|')[2] ?? ''
+    // The signature algorithms are told in words.
+    const wanted =
+      typeof value === 'object' ? (value.includes('P-256') ? value : ['SHA-2', 'Ed25519', 'ML-DSA']) : [value]
+    for (const part of wanted) expect(stated).toContain(String(part))
+  })
+
+  test('every rule has a row', () => {
+    expect(Object.keys(rules).filter((name) => !readme.includes(`| \`rules.${name}(`))).toEqual([])
+  })
+
+  test('every warning has a row', () => {
+    const codes = new Set(sources().flatMap((file) => read(file).match(/\bMTLS_[A-Z_]+\b/g) ?? []))
+    expect(codes.size).toBeGreaterThan(0)
+    expect([...codes].filter((code) => !readme.includes(`| \`${code}\` |`))).toEqual([])
+  })
+})
+
+describe('links and scripts', () => {
+  const scripts = Object.keys(JSON.parse(read('package.json')).scripts)
+
+  test.each(['README.md', 'src/README.md'])('%s points at what is there', (file) => {
+    const text = read(file)
+    const here = join(repository, file, '..')
+    const targets = [...text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(([, target]) => target ?? '')
+    expect(targets.filter((target) => !/^https:/.test(target) && !existsSync(join(here, target)))).toEqual([])
+
+    const slug = (heading: string) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-')
+    const anchors = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => slug(heading ?? ''))
+    const fragments = [...text.matchAll(/\]\(#([^)]+)\)/g)].map(([, fragment]) => fragment ?? '')
+    expect(fragments.filter((fragment) => !anchors.includes(fragment))).toEqual([])
+
+    const named = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, script]) => script ?? '')
+    expect(named.filter((script) => !scripts.includes(script))).toEqual([])
+  })
+})
+
+const sources = () =>
+  readdirSync(join(repository, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => `src/${file}`)
+
+describe('the map of the sources', () => {
+  const map = read('src/README.md')
+
+  test('names every file, but for the parts of testing', () => {
+    const files = sources().filter((file) => !file.startsWith('src/testing/'))
+    expect(files.filter((file) => !map.includes(`\`${file.slice('src/'.length)}\``))).toEqual([])
+  })
+
+  test('names no file that is not there', () => {
+    const named = [...map.matchAll(/`((?:[\w-]+\/)*[\w-]+\.ts)`/g)].map(([, file]) => file ?? '')
+    const isThere = (file: string) => existsSync(join(repository, 'src', file)) || existsSync(join(repository, file))
+    expect(named.filter((file) => !isThere(file))).toEqual([])
+  })
+})
