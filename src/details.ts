@@ -14,6 +14,8 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_KEY_USAGE: KeyUsageDetail
   ERR_CLIENT_CERT_CA_AS_CLIENT: { subject: string; selfIssued: boolean }
   ERR_CLIENT_CERT_EXTENSION: { subject: string; oid: string; critical: boolean; reason: string }
+  ERR_CLIENT_CERT_NAME_CONSTRAINTS: NameConstraintsDetail
+  ERR_CLIENT_CERT_POLICY: { subject: string; required: readonly string[] | undefined }
   ERR_CLIENT_CERT_BUDGET: { limit: string; maximum: number }
   ERR_CLIENT_CERT_REVOKED: { subject: string; reason?: string; since?: Date }
   ERR_CLIENT_CERT_REVOCATION_UNKNOWN: { subject: string; reason: string }
@@ -36,6 +38,7 @@ export interface AbsentDetail {
     | 'resumed-without'
     | 'behind-proxy'
     | 'header-absent'
+    | 'not-the-proxy'
     | 'preflight'
     | 'probe'
     | 'not-among-advertised'
@@ -45,8 +48,9 @@ export interface AbsentDetail {
   requested: boolean | undefined
   encrypted: boolean
   protocol?: string
-  /** The forwarded-certificate header that was looked for, in header mode. */
+  /** The forwarded-certificate header that was looked for, in header mode, and who may send it. */
   header?: string
+  gate?: string
   /** Names of the certification authorities the server advertised, at most three. */
   advertised?: readonly string[]
   advertisedCount?: number
@@ -66,6 +70,14 @@ export interface UnknownIssuerDetail {
   anchors: readonly string[]
   anchorCount: number
   trust?: string
+}
+
+export interface NameConstraintsDetail {
+  subject: string
+  /** The form of the name, as RFC 5280 §4.2.1.6 calls it. */
+  form: string
+  name: string
+  violation: 'excluded' | 'not-permitted' | 'not-supported'
 }
 
 export interface KeyUsageDetail {

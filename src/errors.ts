@@ -1,11 +1,13 @@
 import type { ClientCertErrorCode, ClientCertErrorDetails, Refusal } from './details.js'
 import { helpFor } from './help.js'
+import { muteStack } from './stack.js'
 
 export type {
   AbsentDetail,
   ClientCertErrorCode,
   ClientCertErrorDetails,
   KeyUsageDetail,
+  NameConstraintsDetail,
   RuleDetail,
   UnknownIssuerDetail,
 } from './details.js'
@@ -37,6 +39,8 @@ export const errorTable: { readonly [C in ClientCertErrorCode]: ErrorRow } = {
   ERR_CLIENT_CERT_KEY_USAGE: row(403, 'made for another use', 'RFC 5280 §4.2.1.3, §4.2.1.12'),
   ERR_CLIENT_CERT_CA_AS_CLIENT: row(403, 'a CA certificate presented as a client', 'RFC 5280 §4.2.1.9'),
   ERR_CLIENT_CERT_EXTENSION: row(403, 'an extension that cannot be processed', 'RFC 5280 §4.2'),
+  ERR_CLIENT_CERT_NAME_CONSTRAINTS: row(403, 'a name its issuer may not certify', 'RFC 5280 §6.1.3 (b)(c)'),
+  ERR_CLIENT_CERT_POLICY: row(403, 'not issued under a required certificate policy', 'RFC 5280 §6.1.3 (f), §6.1.5'),
   ERR_CLIENT_CERT_BUDGET: row(403, 'validation would cost more than is allowed', 'RFC 4158 §2.4'),
   ERR_CLIENT_CERT_REVOKED: row(403, 'revoked', 'RFC 5280 §6.3'),
   ERR_CLIENT_CERT_REVOCATION_UNKNOWN: row(503, 'revocation status could not be determined', 'RFC 5280 §6.3'),
@@ -95,10 +99,9 @@ export class ClientCertError<C extends ClientCertErrorCode = ClientCertErrorCode
   ) {
     const { status, meaning } = errorTable[code]
     const message = options.exposeReason ? `${publicMessage(status)}: ${code}, ${meaning}` : publicMessage(status)
-    const { stackTraceLimit } = Error
-    Error.stackTraceLimit = 0
+    const unmute = muteStack()
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
-    Error.stackTraceLimit = stackTraceLimit
+    unmute()
     this.code = code
     this.detail = detail
     this.depth = options.depth
@@ -117,8 +120,10 @@ export class ClientCertError<C extends ClientCertErrorCode = ClientCertErrorCode
     return helpFor(this as unknown as Refusal)
   }
 
+  /** What a client may read: `response.json(error)` must not tell it more. Log `code`, `detail` and `help`. */
   toJSON(): object {
-    return { name: this.name, code: this.code, status: this.status, depth: this.depth, help: this.help }
+    const { name, message, status } = this
+    return this.expose ? { name, message, status, code: this.code } : { name, message, status }
   }
 }
 

@@ -1,4 +1,11 @@
-import type { AbsentDetail, KeyUsageDetail, Refusal, RuleDetail, UnknownIssuerDetail } from './details.js'
+import type {
+  AbsentDetail,
+  KeyUsageDetail,
+  NameConstraintsDetail,
+  Refusal,
+  RuleDetail,
+  UnknownIssuerDetail,
+} from './details.js'
 import { limits } from './limits.js'
 
 /**
@@ -75,7 +82,7 @@ function sentenceFor(error: Refusal): string {
       const { issuer, expectedKeyId, trustedKeyId } = error.detail
       return expectedKeyId !== undefined && trustedKeyId !== undefined && expectedKeyId !== trustedKeyId
         ? `${quote(issuer)} is trusted but with another key (client expects key id ${shortId(expectedKeyId)}, trust has ${shortId(trustedKeyId)}) — the CA was re-created: re-issue the client, or trust both`
-        : `the signature was not made by the key of ${quote(issuer)} — a forgery, a damaged certificate, or a CA re-created under the same name: re-issue the client, or trust both`
+        : `the signature was not made by the key of ${quote(issuer)} — a forgery or a damaged certificate; if you re-created the CA under the same name: re-issue the client, or trust both`
     }
     case 'ERR_CLIENT_CERT_ALGORITHM':
       return `${quote(error.detail.subject)} is signed with ${quote(error.detail.algorithm)}: ${error.detail.reason} — re-issue it with SHA-256 or better (profile.signatureAlgorithms)`
@@ -101,6 +108,10 @@ function sentenceFor(error: Refusal): string {
         : 'a CA certificate was used as a client — issue a client certificate (basicConstraints CA:FALSE) from it'
     case 'ERR_CLIENT_CERT_EXTENSION':
       return `${quote(error.detail.subject)} has ${error.detail.critical ? 'the critical extension' : 'the extension'} ${error.detail.oid}: ${error.detail.reason} — issue it without`
+    case 'ERR_CLIENT_CERT_NAME_CONSTRAINTS':
+      return nameConstraints(error.detail)
+    case 'ERR_CLIENT_CERT_POLICY':
+      return `${quote(error.detail.subject)} is not issued under ${error.detail.required?.join(' or ') ?? 'a policy valid for its whole path'} — issue it under a required certificate policy, or change profile.initialPolicySet`
     case 'ERR_CLIENT_CERT_BUDGET':
       return `validation stopped at ${error.detail.maximum} ${error.detail.limit} — the peer sent a maze of certificates; send the path only`
     case 'ERR_CLIENT_CERT_REVOKED': {
@@ -143,6 +154,8 @@ function absent(detail: AbsentDetail): string {
       return `peer ${detail.peer ?? 'without an address'} is a proxy (X-Forwarded-For present) and TLS ended there — source: forwardedHeader({ … }), or TLS passthrough`
     case 'header-absent':
       return `the trusted proxy ${detail.peer ?? ''} sent no ${detail.header} on ${quote(detail.path ?? '')} — the client sent it no certificate, or the proxy does not set the header on this path`
+    case 'not-the-proxy':
+      return `the peer ${detail.peer ?? 'without an address'} sent no ${detail.header}, and is not in ${detail.gate}, who alone may — let clients come through the proxy, or add its address`
     case 'preflight':
       return `on a CORS preflight (Origin ${quote(detail.origin ?? '')}), for which browsers send no certificate — mount cors() before clientCert(); a proxy with verify "on" must be "optional"`
     case 'probe':
@@ -170,6 +183,18 @@ function unknownIssuer({ cause, issuer, root, anchors, anchorCount, trust }: Unk
       const more = anchorCount > anchors.length ? ` and ${anchorCount - anchors.length} more` : ''
       return `issued by ${quote(issuer)}; trust${trust ? ` (${trust})` : ''} holds only ${anchors.map(quote).join(', ')}${more} — trust: is the CA of your clients, not of your server certificate`
     }
+  }
+}
+
+function nameConstraints({ subject, form, name, violation }: NameConstraintsDetail): string {
+  const what = `the ${form} ${quote(name)} of ${quote(subject)}`
+  switch (violation) {
+    case 'excluded':
+      return `${what} is excluded by the name constraints of an issuer — issue it from a CA that may certify that name`
+    case 'not-permitted':
+      return `${what} is outside of what an issuer may certify — issue it from a CA whose name constraints permit that name`
+    case 'not-supported':
+      return `${what} falls under a name constraint that cannot be compared with it — issue it without that name`
   }
 }
 

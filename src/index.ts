@@ -29,8 +29,8 @@ export type {
   Register,
 } from './identity/identity.js'
 export { SpiffeId } from './identity/spiffe-id.js'
+export type { CertificationPath } from './path/certification-path.js'
 export type { PathProfile } from './path/profile.js'
-export type { CertificationPath } from './path/verified-paths.js'
 export type { RevocationChecker, RevocationStatus } from './revocation/checker.js'
 export type { CustomRuleOptions, Rule, RuleRequest } from './rules/rule.js'
 export * as rules from './rules.js'

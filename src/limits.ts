@@ -25,6 +25,10 @@ export const limits = {
   signatures: 32,
   /** Candidate issuers looked at in one validation: webpki's 200,000, scaled for a shared JavaScript thread. */
   buildSteps: 1_000,
+  /** Names compared with the name constraints of one CA, in one validation: webpki and Go allow 250,000, of dearer comparisons. */
+  nameComparisons: 50_000,
+  /** Nodes of the valid policy graph: OpenSSL allows 1,000 (CVE-2023-0464). */
+  policyNodes: 2_048,
   /** Octets of one forwarded-certificate header: percent-encoded PEM of `certificateBytes` at its worst expansion. */
   headerBytes: 65_536,
   /** Characters of one value that came from a peer, in any text we write. Go's error text was quadratic in CVE-2025-61729. */

@@ -1,4 +1,5 @@
 import { type AnyClientCertError, ClientCertConfigError, isClientCertError, refuseUnknownOptions } from './errors.js'
+import { limits } from './limits.js'
 import { type PathProfile, resolveProfile } from './path/profile.js'
 import { type IssuerPool, verifiedPaths } from './path/verified-paths.js'
 import { TrustSnapshot } from './trust/trust-snapshot.js'
@@ -29,7 +30,7 @@ export type PathResult =
       valid: true
       /** DER, end entity first, the trust anchor last. */
       path: readonly Uint8Array[]
-      /** The user-constrained policy set (RFC 5280 §6.1.6). Empty: this version requires and computes none. */
+      /** The user-constrained policy set (RFC 5280 §6.1.6); any-policy is `2.5.29.32.0`. */
       policies: readonly string[]
     }
   | { valid: false; error: AnyClientCertError }
@@ -63,21 +64,23 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
     const { value, done } = verifiedPaths(endEntity, trust, pool, profile, input.at.getTime()).next()
     if (done) return { valid: false, error: value }
     const path = [...value.certificates, value.anchor.certificate].map(({ der }) => Uint8Array.from(der))
-    return { valid: true, path, policies: [] }
+    return { valid: true, path, policies: value.policies }
   } catch (error) {
     if (isClientCertError(error)) return { valid: false, error }
     throw error
   }
 }
 
+/** What does not parse is passed over; what does is found by its name, however many there are. */
 function poolOf(intermediates: readonly Uint8Array[]): IssuerPool {
-  const presented: Certificate[] = []
+  const certificates: Certificate[] = []
   for (const der of intermediates) {
     try {
-      presented.push(Certificate.parse(der))
+      certificates.push(Certificate.parse(der))
     } catch (error) {
       if (!isClientCertError(error)) throw error
     }
   }
-  return { presented, bySubject: () => [] }
+  if (certificates.length <= limits.presentedCertificates) return { presented: certificates }
+  return { presented: [], configured: new TrustSnapshot(certificates.map((certificate) => ({ certificate }))) }
 }

@@ -1,6 +1,7 @@
 /** The rule vocabulary. `import { rules } from 'mtls-identity'` holds the same names. */
 export {
   anchor,
+  certificatePolicy,
   commonName,
   dnsName,
   email,

@@ -73,6 +73,7 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
     'resumed-without': absent('resumed-without', around),
     'behind-proxy': absent('behind-proxy', around),
     'header-absent': absent('header-absent', around),
+    'not-the-proxy': absent('not-the-proxy', { ...around, header: 'X-C', gate: 'proxyAddress()' }),
     preflight: absent('preflight', around),
     probe: absent('probe', around),
     'not-among-advertised': absent('not-among-advertised', {
@@ -124,6 +125,16 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
   ERR_CLIENT_CERT_EXTENSION: [
     { subject: 'CN=S', oid: '1.2.3', critical: true, reason: 'r' },
     { subject: 'CN=S', oid: '1.2.3', critical: false, reason: 'r' },
+  ],
+  ERR_CLIENT_CERT_NAME_CONSTRAINTS: (['excluded', 'not-permitted', 'not-supported'] as const).map((violation) => ({
+    subject: 'CN=S',
+    form: 'dNSName',
+    name: 'a.test',
+    violation,
+  })),
+  ERR_CLIENT_CERT_POLICY: [
+    { subject: 'CN=S', required: undefined },
+    { subject: 'CN=S', required: ['1.2.3', '1.2.4'] },
   ],
   ERR_CLIENT_CERT_BUDGET: [{ limit: 'signatures', maximum: 32 }],
   ERR_CLIENT_CERT_REVOKED: [
@@ -217,7 +228,7 @@ describe('the sentence for the operator', () => {
       return Object.fromEntries(
         Object.entries(value).map(([key, each]) => [
           key,
-          ['cause', 'role', 'extension'].includes(key) ? each : poison(each),
+          ['cause', 'role', 'extension', 'violation'].includes(key) ? each : poison(each),
         ]),
       )
     }
@@ -397,15 +408,16 @@ describe('isClientCertError', () => {
   })
 })
 
-test('toJSON and inspect say what it is, and nothing of the peer but the quoted sentence', () => {
+test('toJSON tells what a client may read, inspect what an operator needs', () => {
   const error = deny('ERR_CLIENT_CERT_PATH_LENGTH', { subject: 'CN=\nS', pathLenConstraint: 0 }, { depth: 1 })
   expect(JSON.parse(JSON.stringify(error))).toEqual({
     name: 'ClientCertError',
-    code: error.code,
+    message: 'client certificate refused',
     status: 403,
-    depth: 1,
-    help: error.help,
   })
+  const exposed = withAnswer(error, { exposeReason: true })
+  expect(JSON.parse(JSON.stringify(exposed))).toMatchObject({ code: error.code, status: 403 })
+  expect(JSON.stringify(exposed)).not.toContain('CN=')
   expect(inspect(error)).toContain('ERR_CLIENT_CERT_PATH_LENGTH')
   expect(error).toBeInstanceOf(ClientCertError)
   expect(error).toBeInstanceOf(Error)

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
+import { IssuerMemory } from '../path/issuer-memory.js'
 import { verifiedPaths } from '../path/verified-paths.js'
 import { firstUnrevoked } from '../revocation/checker.js'
 import { demand } from '../rules/rule.js'
@@ -9,7 +10,6 @@ import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
 import type { Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch } from './decision-memory.js'
 import { explain } from './diagnosis.js'
-import { IssuerMemory, issuerPool } from './issuer-memory.js'
 import { lineFor } from './log.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
@@ -110,8 +110,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     epoch: Epoch,
     at: number,
   ): Promise<Authentication> {
-    const { endEntity, intermediates, unreadable } = parsePresented(presented, reading)
-    const pool = issuerPool(intermediates, epoch.intermediates, issuers)
+    const { endEntity, intermediates, unreadable } = parsePresented(presented, reading, issuers)
+    const pool = { presented: intermediates, configured: epoch.intermediates, memory: issuers }
     try {
       const paths = verifiedPaths(endEntity, epoch.trust, pool, profile, at)
       const { path, holdsUntil } = await firstUnrevoked(paths, revocation, at)

@@ -1,8 +1,8 @@
 import type { AnyClientCertError } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
-import type { CertificationPath } from '../path/verified-paths.js'
+import { LruMap } from '../lru-map.js'
+import type { CertificationPath } from '../path/certification-path.js'
 import type { TrustSnapshot } from '../trust/trust-snapshot.js'
-import { LruMap } from './lru-map.js'
 
 /** What an authentication was made with. A remembered one holds only while all of it is the same. */
 export interface Epoch {

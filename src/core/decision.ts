@@ -1,6 +1,6 @@
 import type { AnyClientCertError } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
-import type { CertificationPath } from '../path/verified-paths.js'
+import type { CertificationPath } from '../path/certification-path.js'
 
 /** What was decided about one request, connection or chain. */
 export type Decision = {

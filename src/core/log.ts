@@ -1,6 +1,6 @@
 import { quote } from '../help.js'
+import { LruMap } from '../lru-map.js'
 import type { Decision } from './decision.js'
-import { LruMap } from './lru-map.js'
 
 /** Gets one line for every refusal: `mtls-identity CODE: fact — fix`. */
 export type LogFunction = (line: string, decision: Decision) => void

@@ -127,7 +127,8 @@ function answering(responses: ResponseOptions): (error: AnyClientCertError) => A
     throw new ClientCertConfigError('clientCert: responses.exposeReason is true or false')
   for (const [name, status] of Object.entries(statuses)) checkStatus(name, status)
   return (error) => {
-    const status = statuses[kindOf(error)]
+    const kind = kindOf(error)
+    const status = kind === undefined ? undefined : statuses[kind]
     return status === undefined && !exposeReason
       ? error
       : withAnswer(error, { exposeReason, ...(status === undefined ? {} : { status }) })
@@ -148,8 +149,10 @@ function checkStatus(name: string, status: unknown): void {
   )
 }
 
-function kindOf({ code, status }: AnyClientCertError): keyof Omit<ResponseOptions, 'exposeReason'> {
+/** What went wrong in us stays 500, whatever refusals are answered with. */
+function kindOf({ code, status }: AnyClientCertError): keyof Omit<ResponseOptions, 'exposeReason'> | undefined {
   if (code === 'ERR_CLIENT_CERT_ABSENT') return 'absent'
   if (status === 400) return 'malformed'
-  return status === 503 ? 'undetermined' : 'refused'
+  if (status === 503) return 'undetermined'
+  return status === 500 ? undefined : 'refused'
 }

@@ -1,4 +1,5 @@
 import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
+import type { IssuerMemory } from '../path/issuer-memory.js'
 import type { PresentedChain, Reading } from '../source/source.js'
 import { Certificate } from '../x509/certificate.js'
 
@@ -13,7 +14,11 @@ export interface Parsed {
  * Octets to certificates. The first one is the end entity whatever becomes of the others: an unreadable one never promotes the next. In a
  * header every certificate has to be readable, because a proxy does not send garbage.
  */
-export function parsePresented({ certificate, intermediates }: PresentedChain, reading: Reading): Parsed {
+export function parsePresented(
+  { certificate, intermediates }: PresentedChain,
+  reading: Reading,
+  memory: IssuerMemory,
+): Parsed {
   const header = 'header' in reading ? reading.header : undefined
   const parse = (der: Uint8Array, depth: number) => {
     try {
@@ -29,7 +34,7 @@ export function parsePresented({ certificate, intermediates }: PresentedChain, r
   let unreadable: AnyClientCertError | undefined
   intermediates.forEach((der, index) => {
     try {
-      readable.push(parse(der, index + 1))
+      readable.push(memory.recall(der) ?? parse(der, index + 1))
     } catch (error) {
       if (header !== undefined || !isClientCertError(error)) throw error
       unreadable ??= error

@@ -1,3 +1,5 @@
+import { muteStack } from '../stack.js'
+
 /** What a DER reader found wrong, and where. Parsers above turn it into a refusal; it never reaches a caller. */
 export class DerError extends Error {
   override readonly name = 'DerError'
@@ -5,10 +7,9 @@ export class DerError extends Error {
   readonly offset: number
 
   constructor(reason: string, offset: number) {
-    const { stackTraceLimit } = Error
-    Error.stackTraceLimit = 0
+    const unmute = muteStack()
     super(reason)
-    Error.stackTraceLimit = stackTraceLimit
+    unmute()
     this.offset = offset
   }
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
-import type { CertificationPath } from '../path/verified-paths.js'
+import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { GeneralName } from '../x509/general-name.js'
 import type { DistinguishedName } from '../x509/name.js'
@@ -56,7 +56,7 @@ export interface ClientIdentity extends CertificateSummary {
   readonly names: IdentityNames
   /** Where the certificate has exactly one URI name and it is a SPIFFE ID with a path (X509-SVID §2, §5.2). */
   readonly spiffeId: SpiffeId | undefined
-  /** The user-constrained policy set (RFC 5280 §6.1.6). Empty in this version, which requires no policy. */
+  /** Certificate policies under which the whole path is valid: the user-constrained policy set (RFC 5280 §6.1.6). */
   readonly policies: readonly string[]
   readonly certificate: { readonly der: Uint8Array; readonly pem: string }
   /** The intermediates of the validated path, the end entity's issuer first. */
@@ -165,7 +165,7 @@ class Identity extends Summary implements ClientIdentity {
   }
 
   get policies(): readonly string[] {
-    return noPolicies
+    return this.#path.policies
   }
 
   get certificate(): { readonly der: Uint8Array; readonly pem: string } {
@@ -204,8 +204,6 @@ class Identity extends Summary implements ClientIdentity {
 
 // A deep merge into an identity must not reach what all identities share.
 for (const { prototype } of [Summary, AnchorSummary, Identity]) Object.freeze(prototype)
-
-const noPolicies: readonly string[] = Object.freeze([])
 
 /** Derives the identity of a validated path's end entity. */
 export function toIdentity(path: CertificationPath, via: 'tls' | 'proxy', principal?: Principal): ClientIdentity {

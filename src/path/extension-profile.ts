@@ -8,26 +8,26 @@ import type { ResolvedProfile } from './profile.js'
 type Treatment =
   /** Its content is checked somewhere in this room; critical or not makes no difference. */
   | 'processed'
-  /** It informs, or serves path building and revocation; a critical one is refused because RFC 5280 forbids CAs to mark it so. */
+  /** It informs, or serves path building and revocation; RFC 5280 forbids CAs to mark it critical, and one that is is refused. */
   | 'non-critical'
-  /** It restricts the path in a way this version does not compute: refused, critical or not, never ignored. */
-  | 'not-supported'
+  /** It restricts what is below a CA: refused in an end entity. */
+  | 'issuers-only'
 
 /** RFC 5280 §4.2: one row an extension. Whatever is not in the table is refused if critical and ignored if not. */
 const treatments: { readonly [oid: string]: Treatment } = {
   [oid.authorityKeyIdentifier]: 'non-critical', // §4.2.1.1
   [oid.subjectKeyIdentifier]: 'non-critical', // §4.2.1.2
   [oid.keyUsage]: 'processed', // §4.2.1.3
-  [oid.certificatePolicies]: 'processed', // §4.2.1.4: nothing to decide while no policy is required
-  [oid.policyMappings]: 'processed', // §4.2.1.5: the same
+  [oid.certificatePolicies]: 'processed', // §4.2.1.4
+  [oid.policyMappings]: 'processed', // §4.2.1.5
   [oid.subjectAltName]: 'processed', // §4.2.1.6: identity reads every form
   [oid.issuerAltName]: 'non-critical', // §4.2.1.7
   [oid.basicConstraints]: 'processed', // §4.2.1.9
-  [oid.nameConstraints]: 'not-supported', // §4.2.1.10
-  [oid.policyConstraints]: 'not-supported', // §4.2.1.11
+  [oid.nameConstraints]: 'issuers-only', // §4.2.1.10
+  [oid.policyConstraints]: 'processed', // §4.2.1.11
   [oid.extKeyUsage]: 'processed', // §4.2.1.12
   [oid.cRLDistributionPoints]: 'processed', // §4.2.1.13: revocation reads it; criticality does not matter to the path
-  [oid.inhibitAnyPolicy]: 'not-supported', // §4.2.1.14
+  [oid.inhibitAnyPolicy]: 'processed', // §4.2.1.14
   [oid.freshestCRL]: 'non-critical', // §4.2.1.15
   [oid.authorityInfoAccess]: 'non-critical', // §4.2.2.1
   [oid.subjectInfoAccess]: 'non-critical', // §4.2.2.2
@@ -39,17 +39,39 @@ export function checkExtensions(certificate: Certificate, depth: number): void {
   for (const extension of certificate.extensionList) checkExtension(certificate, extension, depth)
 }
 
-function checkExtension(certificate: Certificate, { oid: identifier, critical }: Extension, depth: number): void {
+function refuseExtension(
+  certificate: Certificate,
+  { oid: identifier, critical }: Pick<Extension, 'oid' | 'critical'>,
+  depth: number,
+  reason: string,
+) {
+  const detail = { subject: certificate.subject.toString(), oid: identifier, critical, reason }
+  return deny('ERR_CLIENT_CERT_EXTENSION', detail, { depth })
+}
+
+function checkExtension(certificate: Certificate, extension: Extension, depth: number): void {
+  const { oid: identifier, critical } = extension
   const treatment = treatments[identifier]
-  const refuse = (reason: string) =>
-    deny(
-      'ERR_CLIENT_CERT_EXTENSION',
-      { subject: certificate.subject.toString(), oid: identifier, critical, reason },
-      { depth },
-    )
-  if (treatment === 'not-supported') throw refuse(`${extensionName(identifier)} is not supported yet`)
+  const refuse = (reason: string) => refuseExtension(certificate, extension, depth, reason)
+  if (treatment === 'issuers-only' && !mayIssue(certificate))
+    throw refuse(`${extensionName(identifier)} is for CA certificates`)
   if (critical && treatment === undefined) throw refuse('it is not known here')
   if (critical && treatment === 'non-critical') throw refuse(`${extensionName(identifier)} must not be critical`)
+}
+
+/** §4.2.1.1, §4.2.1.2: a CA states its key identifier, and what it issues states the issuer's. */
+export function checkKeyIdentifiers(certificate: Certificate, depth: number, profile: ResolvedProfile): void {
+  if (!profile.requireKeyIdentifiers) return
+  const { isSelfIssued, extensions } = certificate
+  const missing =
+    !isSelfIssued && extensions.authorityKeyIdentifier?.keyIdentifier === undefined
+      ? oid.authorityKeyIdentifier
+      : extensions.basicConstraints?.cA === true && extensions.subjectKeyIdentifier === undefined
+        ? oid.subjectKeyIdentifier
+        : undefined
+  if (missing === undefined) return
+  const reason = `${extensionName(missing)} is missing (profile.requireKeyIdentifiers)`
+  throw refuseExtension(certificate, { oid: missing, critical: false }, depth, reason)
 }
 
 /** §4.2.1.12, along the whole path as Go, webpki and browsers read it: an issuer may only pass on purposes it has itself. */

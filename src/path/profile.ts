@@ -25,8 +25,25 @@ export interface PathProfile {
   maximumRsaExponent: number
   /** Accepted curves of EC keys: `'P-256'`, `'P-384'`, `'P-521'` or identifiers of named curves. Default: these three. */
   curves: readonly string[]
+  /**
+   * Refuse a path in which a CA lacks subjectKeyIdentifier or a certificate that is not self-issued lacks authorityKeyIdentifier, which RFC 5280
+   * §4.2.1.1 and §4.2.1.2 ask of CAs. Default false: both are hints for path building, and many private CAs leave them out.
+   */
+  requireKeyIdentifiers: boolean
   /** Intermediates between end entity and trust anchor. Default 10. */
   maxIntermediates: number
+  /** The user-initial-policy-set (RFC 5280 §6.1.1 (c)): policies to accept. Default: any. It is enforced where a policy is required. */
+  initialPolicySet: readonly string[]
+  /** initial-explicit-policy: refuse a path that is not valid under one of them. Default false. */
+  requireExplicitPolicy: boolean
+  /** initial-policy-mapping-inhibit. Default false. */
+  inhibitPolicyMapping: boolean
+  /** initial-any-policy-inhibit. Default false. */
+  inhibitAnyPolicy: boolean
+  /** Names compared with constraints in one validation, once for each CA that has any. Default 50,000. */
+  maxNameComparisons: number
+  /** Nodes of the valid policy graph (RFC 9618) of one path. Default 2,048. */
+  maxPolicyNodes: number
   /** Signature verifications of one validation. Default 32. */
   maxSignatures: number
   /** Candidate issuers looked at in one validation. Default 1,000. */
@@ -64,7 +81,14 @@ export const strictProfile: PathProfile = Object.freeze({
   minimumRsaExponent: 65_537,
   maximumRsaExponent: 0xffff_ffff,
   curves: Object.freeze([...curveIdentifiers.keys()]),
+  requireKeyIdentifiers: false,
   maxIntermediates: limits.intermediates,
+  initialPolicySet: Object.freeze([oid.anyPolicy]),
+  requireExplicitPolicy: false,
+  inhibitPolicyMapping: false,
+  inhibitAnyPolicy: false,
+  maxNameComparisons: limits.nameComparisons,
+  maxPolicyNodes: limits.policyNodes,
   maxSignatures: limits.signatures,
   maxBuildSteps: limits.buildSteps,
 })
@@ -77,9 +101,11 @@ const compatibleProfile: PathProfile = Object.freeze({
 })
 
 /** A profile whose values were checked and whose lists are sets of identifiers. */
-export interface ResolvedProfile extends Omit<PathProfile, 'signatureAlgorithms' | 'curves'> {
+export interface ResolvedProfile extends Omit<PathProfile, 'signatureAlgorithms' | 'curves' | 'initialPolicySet'> {
   readonly signatureAlgorithms: ReadonlySet<string>
   readonly curves: ReadonlySet<string>
+  /** undefined: any-policy. */
+  readonly initialPolicySet: ReadonlySet<string> | undefined
 }
 
 /** Throws {@link ClientCertConfigError} for an unknown field or a value out of range. */
@@ -101,7 +127,7 @@ function digest(profile: PathProfile): ResolvedProfile {
   for (const [name, fallback] of Object.entries(strictProfile)) {
     checkType(name, profile[name as keyof PathProfile], fallback)
   }
-  if (profile.extendedKeyUsage !== 'any' && !/^[0-2](\.\d+)+$/.test(profile.extendedKeyUsage)) {
+  if (profile.extendedKeyUsage !== 'any' && !isIdentifier(profile.extendedKeyUsage)) {
     throw new ClientCertConfigError(
       `profile.extendedKeyUsage: "${profile.extendedKeyUsage}" is neither an object identifier nor 'any'`,
     )
@@ -111,12 +137,22 @@ function digest(profile: PathProfile): ResolvedProfile {
     signatureAlgorithms: identifiers('signatureAlgorithms', profile.signatureAlgorithms, signatureAlgorithmOid, [
       ...signatureAlgorithmNames,
     ]),
+    initialPolicySet: policies(profile.initialPolicySet),
     curves: identifiers('curves', profile.curves, curveIdentifier, [...curveIdentifiers.keys()]),
   })
 }
 
+function policies(written: readonly string[]): ReadonlySet<string> | undefined {
+  const wrong = written.find((policy) => !isIdentifier(policy))
+  if (wrong !== undefined)
+    throw new ClientCertConfigError(`profile.initialPolicySet: "${wrong}" is no object identifier`)
+  return written.includes(oid.anyPolicy) ? undefined : new Set(written)
+}
+
+const isIdentifier = (written: string) => /^[0-2](\.(0|[1-9]\d*))+$/.test(written)
+
 const curveIdentifier = (written: string) =>
-  curveIdentifiers.get(written) ?? (/^[0-2](\.\d+)+$/.test(written) ? written : undefined)
+  curveIdentifiers.get(written) ?? (isIdentifier(written) ? written : undefined)
 
 function checkType(name: string, value: unknown, fallback: unknown): void {
   const fits =

@@ -1,73 +1,96 @@
 import { deny } from '../errors.js'
 import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
-import { oid } from '../x509/oid.js'
-import { checkEndEntity, checkExtensions, checkIssuerExtendedKeyUsage, checkKeyCertSign } from './extension-profile.js'
+import type { Budget } from './budget.js'
+import {
+  checkEndEntity,
+  checkExtensions,
+  checkIssuerExtendedKeyUsage,
+  checkKeyCertSign,
+  checkKeyIdentifiers,
+} from './extension-profile.js'
 import { checkPublicKey } from './key-policy.js'
+import { type ConstraintIndex, checkNames, constraintsOf } from './name-constraints.js'
+import { PolicyGraph } from './policy-graph.js'
 import type { ResolvedProfile } from './profile.js'
 
 /** Whether `certificate` was signed by `key`; the search remembers answers, so that no signature is computed twice. */
 export type SignatureCheck = (certificate: Certificate, depth: number, key: SubjectPublicKeyInfo) => boolean
 
-/** RFC 5280 §6.1.2, without the state of name constraints and policies, which {@link checkExtensions} refuses. */
+/** RFC 5280 §6.1.2, by the names it gives the variables. */
 interface State {
   workingPublicKey: SubjectPublicKeyInfo
   workingIssuer: Certificate
   /** max_path_length, and the certificate whose pathLenConstraint it comes from. */
   maxPathLength: number
   limitedBy: Certificate
+  /** permitted_subtrees and excluded_subtrees: those of each CA above. */
+  constraints: ConstraintIndex[]
+  validPolicyGraph: PolicyGraph
+  explicitPolicy: number
+  policyMapping: number
+  inhibitAnyPolicy: number
+}
+
+/** What path validation is asked with (§6.1.1), beside the path and its anchor. */
+export interface PathInputs {
+  readonly profile: ResolvedProfile
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly isSignedBy: SignatureCheck
+  readonly budget: Budget
 }
 
 /**
- * RFC 5280 §6.1: validates one prospective path, from the trust anchor down. Throws the first reason against it.
+ * RFC 5280 §6.1 with RFC 9618: validates one prospective path, from the trust anchor down. Throws the first reason against it, and returns the
+ * user-constrained policy set (§6.1.6).
  *
  * @param path end entity first, the anchor not included
- * @param at milliseconds since 1970
  */
 export function validatePath(
   path: readonly Certificate[],
   anchor: Certificate,
-  profile: ResolvedProfile,
-  at: number,
-  isSignedBy: SignatureCheck,
-): void {
-  const state = initialize(anchor, path.length, profile, at)
-  for (let depth = path.length - 1; depth >= 0; depth--) {
-    const certificate = path[depth] as Certificate
-    basicCertificateProcessing(state, certificate, depth, profile, at, isSignedBy)
-    if (depth > 0) prepareForNextCertificate(state, certificate, depth, profile)
-    else wrapUp(certificate, profile)
+  inputs: PathInputs,
+): ReadonlySet<string> {
+  const state = initialize(anchor, path.length, inputs)
+  for (let depth = path.length - 1; depth > 0; depth--) {
+    basicCertificateProcessing(state, path[depth] as Certificate, depth, inputs)
+    prepareForNextCertificate(state, path[depth] as Certificate, depth, inputs)
   }
+  const endEntity = path[0] as Certificate
+  basicCertificateProcessing(state, endEntity, 0, inputs)
+  return wrapUp(state, endEntity, inputs.profile)
 }
 
 /**
- * §6.1.1 (d), §6.1.2. The RFC leaves to us whether a trust anchor's own fields restrict its paths (§6.2); the operators of private CAs
- * expect it, so that they do: validity, cA, path length, key usage and purposes.
+ * §6.1.1, §6.1.2. The RFC leaves to us whether a trust anchor's own fields restrict its paths (§6.2); the operators of private CAs expect it, so
+ * that they do: validity, cA, path length, name constraints, key usage and purposes.
  */
-function initialize(anchor: Certificate, depth: number, profile: ResolvedProfile, at: number): State {
-  checkValidity(anchor, depth, at)
-  checkIsCa(anchor, depth)
-  checkKeyCertSign(anchor, depth)
-  checkIssuerExtendedKeyUsage(anchor, depth, profile)
-  checkExtensions(anchor, depth)
-  checkPublicKey(anchor, depth, profile)
+function initialize(anchor: Certificate, pathLength: number, { profile, at, budget }: PathInputs): State {
+  checkValidity(anchor, pathLength, at)
+  checkIsCa(anchor, pathLength)
+  checkKeyCertSign(anchor, pathLength)
+  checkIssuerExtendedKeyUsage(anchor, pathLength, profile)
+  checkExtensions(anchor, pathLength)
+  checkKeyIdentifiers(anchor, pathLength, profile)
+  checkPublicKey(anchor, pathLength, profile)
+  const constraints = constraintsOf(anchor, pathLength)
   return {
     workingPublicKey: anchor.publicKey,
     workingIssuer: anchor,
     maxPathLength: anchor.extensions.basicConstraints?.pathLenConstraint ?? Number.POSITIVE_INFINITY,
     limitedBy: anchor,
+    constraints: constraints === undefined ? [] : [constraints],
+    validPolicyGraph: new PolicyGraph(budget),
+    explicitPolicy: profile.requireExplicitPolicy ? 0 : pathLength + 1,
+    policyMapping: profile.inhibitPolicyMapping ? 0 : pathLength + 1,
+    inhibitAnyPolicy: profile.inhibitAnyPolicy ? 0 : pathLength + 1,
   }
 }
 
 /** §6.1.3 for certificate i. */
-function basicCertificateProcessing(
-  state: State,
-  certificate: Certificate,
-  depth: number,
-  profile: ResolvedProfile,
-  at: number,
-  isSignedBy: SignatureCheck,
-): void {
+function basicCertificateProcessing(state: State, certificate: Certificate, depth: number, inputs: PathInputs): void {
+  const { isSignedBy, at, budget, profile } = inputs
   // (a)(4) the issuer's name is the working issuer name
   if (!certificate.issuer.equals(state.workingIssuer.subject)) throw new Error('path is not chained by name')
   // (a)(1) the signature verifies with the working public key
@@ -75,8 +98,15 @@ function basicCertificateProcessing(
   // (a)(2) the current time is within its validity
   checkValidity(certificate, depth, at)
   // (a)(3) revocation: asked about the finished path, because it may need the network
-  // (b) (c) name constraints, (d) (e) (f) policies: a path with anything to decide is refused in checkExtensions
+  // (b) (c) names within the permitted and outside of the excluded subtrees, except of self-issued issuers
+  const isIntermediateSelfIssued = depth > 0 && certificate.isSelfIssued
+  if (!isIntermediateSelfIssued) checkNames(certificate, depth, state.constraints, budget)
+  // (d) (e) what it asserts, of the policies that may be asserted here
+  state.validPolicyGraph.addCertificate(certificate, state.inhibitAnyPolicy > 0 || isIntermediateSelfIssued)
+  // (f) a policy is still valid, if one is required
+  if (state.explicitPolicy === 0 && !state.validPolicyGraph.isValid) throw refusePolicy(certificate, depth, profile)
   checkPublicKey(certificate, depth, profile)
+  checkKeyIdentifiers(certificate, depth, profile)
 }
 
 /** §6.1.4 for an issuer within the path. */
@@ -84,22 +114,40 @@ function prepareForNextCertificate(
   state: State,
   certificate: Certificate,
   depth: number,
-  profile: ResolvedProfile,
+  { profile }: PathInputs,
 ): void {
-  // (a) anyPolicy is not mapped; (b) mapping itself has nothing to act on while no policy is required
-  checkPolicyMappings(certificate, depth)
+  const { basicConstraints, policyConstraints, inhibitAnyPolicy } = certificate.extensions
+  // (a) anyPolicy is not mapped (b) policies get the names they have below it
+  state.validPolicyGraph.addMappings(certificate, depth, state.policyMapping > 0)
   // (c) (d) (e) (f) working issuer name and working public key
   state.workingIssuer = certificate
   state.workingPublicKey = certificate.publicKey
-  // (g) name constraints, (h) (i) (j) policy counters: see (o)
+  // (g) its name constraints
+  const constraints = constraintsOf(certificate, depth)
+  if (constraints !== undefined) state.constraints.push(constraints)
+  // (h) unless self-issued, it takes one of each counter
+  if (!certificate.isSelfIssued) {
+    state.explicitPolicy = Math.max(0, state.explicitPolicy - 1)
+    state.policyMapping = Math.max(0, state.policyMapping - 1)
+    state.inhibitAnyPolicy = Math.max(0, state.inhibitAnyPolicy - 1)
+  }
+  // (i) its policyConstraints (j) its inhibitAnyPolicy
+  state.explicitPolicy = Math.min(
+    state.explicitPolicy,
+    policyConstraints?.requireExplicitPolicy ?? Number.POSITIVE_INFINITY,
+  )
+  state.policyMapping = Math.min(
+    state.policyMapping,
+    policyConstraints?.inhibitPolicyMapping ?? Number.POSITIVE_INFINITY,
+  )
+  state.inhibitAnyPolicy = Math.min(state.inhibitAnyPolicy, inhibitAnyPolicy ?? Number.POSITIVE_INFINITY)
   // (k) it is a CA
   checkIsCa(certificate, depth)
   // (l) unless self-issued, it takes one of max_path_length
   if (!certificate.isSelfIssued && --state.maxPathLength < 0) throw refusePathLength(state.limitedBy, depth)
   // (m) its own pathLenConstraint
-  const { pathLenConstraint } = certificate.extensions.basicConstraints ?? {}
-  if (pathLenConstraint !== undefined && pathLenConstraint < state.maxPathLength) {
-    state.maxPathLength = pathLenConstraint
+  if ((basicConstraints?.pathLenConstraint ?? Number.POSITIVE_INFINITY) < state.maxPathLength) {
+    state.maxPathLength = basicConstraints?.pathLenConstraint as number
     state.limitedBy = certificate
   }
   // (n) keyUsage, if present, has keyCertSign; and beyond the RFC, its purposes include ours
@@ -109,11 +157,19 @@ function prepareForNextCertificate(
   checkExtensions(certificate, depth)
 }
 
-/** §6.1.5 for the end entity; (a) (b) (g) concern policies. */
-function wrapUp(certificate: Certificate, profile: ResolvedProfile): void {
+/** §6.1.5 for the end entity. */
+function wrapUp(state: State, certificate: Certificate, profile: ResolvedProfile): ReadonlySet<string> {
+  // (a) (b) whether a policy is required of the path as a whole
+  const required = certificate.extensions.policyConstraints?.requireExplicitPolicy === 0
+  const explicitPolicy = required ? 0 : Math.max(0, state.explicitPolicy - 1)
+  // (c) (d) (e) the working public key is the certificate's own
   checkEndEntity(certificate, profile)
   // (f) every other critical extension
   checkExtensions(certificate, 0)
+  // (g) the policies that are valid for the path and accepted by the caller
+  const policies = state.validPolicyGraph.userConstrained(profile.initialPolicySet)
+  if (explicitPolicy === 0 && policies.size === 0) throw refusePolicy(certificate, 0, profile)
+  return policies
 }
 
 /**
@@ -146,19 +202,9 @@ function checkIsCa(certificate: Certificate, depth: number): void {
   throw deny('ERR_CLIENT_CERT_BASIC_CONSTRAINTS', { subject: certificate.subject.toString(), reason }, { depth })
 }
 
-/** §6.1.4 (a). */
-function checkPolicyMappings(certificate: Certificate, depth: number): void {
-  const mapped = certificate.extensions.policyMappings?.some(
-    ({ issuerDomainPolicy, subjectDomainPolicy }) =>
-      issuerDomainPolicy === oid.anyPolicy || subjectDomainPolicy === oid.anyPolicy,
-  )
-  if (mapped !== true) return
-  const subject = certificate.subject.toString()
-  const critical = certificate.extensionList.some(
-    (extension) => extension.oid === oid.policyMappings && extension.critical,
-  )
-  const detail = { subject, oid: oid.policyMappings, critical, reason: 'it maps anyPolicy' }
-  throw deny('ERR_CLIENT_CERT_EXTENSION', detail, { depth })
+function refusePolicy({ subject }: Certificate, depth: number, { initialPolicySet }: ResolvedProfile) {
+  const required = initialPolicySet === undefined ? undefined : [...initialPolicySet]
+  return deny('ERR_CLIENT_CERT_POLICY', { subject: subject.toString(), required }, { depth })
 }
 
 function refusePathLength({ subject, extensions }: Certificate, depth: number) {

@@ -3,31 +3,23 @@ import type { TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
 import { Budget } from './budget.js'
+import type { CertificationPath } from './certification-path.js'
 import { mayIssue } from './extension-profile.js'
+import type { IssuerMemory } from './issuer-memory.js'
 import { checkPublicKey } from './key-policy.js'
 import type { ResolvedProfile } from './profile.js'
 import { checkSignature } from './signature.js'
 import { unknownIssuer } from './unknown-issuer.js'
-import { checkValidity, isWithinValidity, type SignatureCheck, validatePath } from './validate-path.js'
-
-declare const verified: unique symbol
-
-/** A path that was validated (RFC 5280 §6): only {@link verifiedPaths} makes one. */
-export interface CertificationPath {
-  /** End entity first, then the issuers; the anchor is not in it. */
-  readonly certificates: readonly Certificate[]
-  readonly anchor: TrustAnchor
-  /** Milliseconds since 1970: the earliest notAfter of all its certificates, the anchor included. */
-  readonly notAfter: number
-  readonly [verified]: true
-}
+import { checkValidity, isWithinValidity, type PathInputs, type SignatureCheck, validatePath } from './validate-path.js'
 
 /** Where issuers may come from, besides the anchors. None of it is trusted. */
 export interface IssuerPool {
   /** What the peer sent after the end entity. */
   readonly presented: readonly Certificate[]
-  /** What the operator configured, or what was part of a verified path before. */
-  bySubject(name: Certificate['issuer']): readonly Certificate[]
+  /** What the operator configured. */
+  readonly configured?: TrustSnapshot | undefined
+  /** What was part of a verified path before. */
+  readonly memory?: IssuerMemory
 }
 
 /**
@@ -47,33 +39,41 @@ export function* verifiedPaths(
   const pin = trust.pinOf(endEntity)
   if (pin !== undefined) {
     checkPinned(endEntity, profile, at)
-    yield toPath([endEntity], pin)
+    yield toPath([endEntity], pin, [])
   }
   const budget = new Budget(profile)
-  const isSignedBy = rememberSignatures(profile, budget)
+  const inputs: PathInputs = { profile, at, budget, isSignedBy: rememberSignatures(profile, budget, pool.memory) }
   let best: Failure | undefined
   const fail = (failure: Failure) => {
     if (best === undefined || failure.rank > best.rank) best = failure
   }
-  for (const { path, anchor } of candidatePaths([endEntity], trust, pool, profile, at, budget, fail)) {
+  const candidates = new CandidatePaths(endEntity, trust, pool, inputs, fail)
+  for (let candidate = candidates.next(); candidate !== undefined; candidate = candidates.next()) {
+    const { path, anchor } = candidate
+    let policies: ReadonlySet<string>
     try {
-      validatePath(path, anchor.certificate, profile, at, isSignedBy)
+      policies = validatePath(path, anchor.certificate, inputs)
     } catch (error) {
       if (!isClientCertError(error) || error.code === 'ERR_CLIENT_CERT_BUDGET') throw error
       fail({ error, rank: rankOf(error) })
       continue
     }
-    yield toPath(path, anchor)
+    yield toPath(path, anchor, [...policies])
   }
   return best?.error ?? unknownIssuer(endEntity, pool.presented, trust)
 }
 
-function toPath(certificates: readonly Certificate[], anchor: TrustAnchor): CertificationPath {
+function toPath(
+  certificates: readonly Certificate[],
+  anchor: TrustAnchor,
+  policies: readonly string[],
+): CertificationPath {
   const notAfter = Math.min(anchor.certificate.notAfter, ...certificates.map((certificate) => certificate.notAfter))
   return Object.freeze({
     certificates: Object.freeze([...certificates]),
     anchor,
     notAfter,
+    policies: Object.freeze(policies),
   }) as CertificationPath
 }
 
@@ -88,30 +88,77 @@ interface Candidate {
   anchor: TrustAnchor
 }
 
-function* candidatePaths(
-  path: readonly Certificate[],
-  trust: TrustSnapshot,
-  pool: IssuerPool,
-  profile: ResolvedProfile,
-  at: number,
-  budget: Budget,
-  fail: (failure: Failure) => void,
-): Generator<Candidate, void, void> {
-  const last = path.at(-1) as Certificate
-  for (const anchor of anchorsFor(last, trust)) {
-    budget.spendBuildStep()
-    yield { path, anchor }
+/** How far the search has come at one certificate of the path that is being built. */
+interface Step {
+  readonly certificate: Certificate
+  readonly anchors: readonly TrustAnchor[]
+  nextAnchor: number
+  issuers: readonly Certificate[] | undefined
+  nextIssuer: number
+}
+
+/**
+ * Paths chained by name (RFC 4158 §2), depth first: from each certificate to the anchors that may have issued it, then on to other issuers. The
+ * steps are a list and not calls, so that a maze of certificates costs build steps and nothing else.
+ */
+class CandidatePaths {
+  readonly #steps: Step[]
+  readonly #trust: TrustSnapshot
+  readonly #pool: IssuerPool
+  readonly #inputs: PathInputs
+  readonly #fail: (failure: Failure) => void
+
+  constructor(
+    endEntity: Certificate,
+    trust: TrustSnapshot,
+    pool: IssuerPool,
+    inputs: PathInputs,
+    fail: (failure: Failure) => void,
+  ) {
+    this.#steps = [stepFrom(endEntity, trust)]
+    this.#trust = trust
+    this.#pool = pool
+    this.#inputs = inputs
+    this.#fail = fail
   }
-  const issuers = issuersFor(last, pool, at)
-  if (issuers.length > 0 && lengthOf(path) >= profile.maxIntermediates) {
-    fail({ error: tooLong(profile), rank: 0 })
-    return
+
+  next(): Candidate | undefined {
+    const { budget } = this.#inputs
+    for (let step = this.#steps.at(-1); step !== undefined; step = this.#steps.at(-1)) {
+      const anchor = step.anchors[step.nextAnchor++]
+      if (anchor !== undefined) {
+        budget.spendBuildStep()
+        return { path: this.#steps.map(({ certificate }) => certificate), anchor }
+      }
+      step.issuers ??= this.#issuersOf(step.certificate)
+      const issuer = step.issuers[step.nextIssuer++]
+      if (issuer === undefined) {
+        this.#steps.pop()
+        continue
+      }
+      budget.spendBuildStep()
+      const isLoop = this.#steps.some(({ certificate }) => isSameEntity(certificate, issuer))
+      if (!isLoop) this.#steps.push(stepFrom(issuer, this.#trust))
+    }
+    return undefined
   }
-  for (const issuer of issuers) {
-    budget.spendBuildStep()
-    if (path.some((member) => isSameEntity(member, issuer))) continue
-    yield* candidatePaths([...path, issuer], trust, pool, profile, at, budget, fail)
+
+  #issuersOf(certificate: Certificate): readonly Certificate[] {
+    const { profile, at } = this.#inputs
+    const issuers = issuersFor(certificate, this.#pool, at)
+    if (issuers.length === 0 || this.#length() < profile.maxIntermediates) return issuers
+    this.#fail({ error: tooLong(profile), rank: 0 })
+    return []
   }
+
+  /** Intermediates as RFC 5280 §4.2.1.9 counts them: self-issued ones, which carry a CA from key to key, do not count. */
+  #length(): number {
+    return this.#steps.filter(({ certificate }, depth) => depth > 0 && !certificate.isSelfIssued).length
+  }
+}
+
+function stepFrom(certificate: Certificate, trust: TrustSnapshot): Step {
+  return { certificate, anchors: anchorsFor(certificate, trust), nextAnchor: 0, issuers: undefined, nextIssuer: 0 }
 }
 
 const tooLong = ({ maxIntermediates }: ResolvedProfile) =>
@@ -120,24 +167,26 @@ const tooLong = ({ maxIntermediates }: ResolvedProfile) =>
     maximum: maxIntermediates,
   })
 
-/** Intermediates of a path as RFC 5280 §4.2.1.9 counts them: self-issued ones, which carry a CA from key to key, do not count. */
-const lengthOf = (path: readonly Certificate[]) => path.slice(1).filter(({ isSelfIssued }) => !isSelfIssued).length
-
 /** RFC 4158 §2.4.1: the same name with the same key twice in one path is a loop. */
 const isSameEntity = (a: Certificate, b: Certificate) =>
   a === b || (Buffer.compare(a.publicKey.der, b.publicKey.der) === 0 && a.subject.equals(b.subject))
 
 /** Those whose key identifier agrees come first (RFC 4158 §3.5.12); the others stay candidates, because it is a hint only. */
-function* anchorsFor(certificate: Certificate, trust: TrustSnapshot): Generator<TrustAnchor, void, void> {
-  const keyIdentifier = certificate.extensions.authorityKeyIdentifier?.keyIdentifier
-  const agreeing = keyIdentifier === undefined ? [] : trust.byKeyIdentifier(certificate.issuer, keyIdentifier)
-  yield* agreeing
-  for (const anchor of trust.bySubject(certificate.issuer)) if (!agreeing.includes(anchor)) yield anchor
+function anchorsFor({ issuer, extensions }: Certificate, trust: TrustSnapshot): readonly TrustAnchor[] {
+  const namesakes = trust.bySubject(issuer)
+  const keyIdentifier = extensions.authorityKeyIdentifier?.keyIdentifier
+  if (namesakes.length < 2 || keyIdentifier === undefined) return namesakes
+  const agreeing = new Set(trust.byKeyIdentifier(issuer, keyIdentifier))
+  return [...agreeing, ...namesakes.filter((anchor) => !agreeing.has(anchor))]
 }
 
 function issuersFor(certificate: Certificate, pool: IssuerPool, at: number): readonly Certificate[] {
   const { issuer } = certificate
-  const found = [...pool.presented.filter(({ subject }) => subject.equals(issuer)), ...pool.bySubject(issuer)]
+  const found = [
+    ...pool.presented.filter(({ subject }) => subject.equals(issuer)),
+    ...(pool.configured?.bySubject(issuer).map((known) => known.certificate) ?? []),
+    ...(pool.memory?.bySubject(issuer) ?? []),
+  ]
   if (found.length < 2) return found
   const distinct = [...new Map(found.map((candidate) => [candidate.fingerprint, candidate])).values()]
   return distinct.sort((a, b) => preference(b, certificate, at) - preference(a, certificate, at))
@@ -152,16 +201,20 @@ function preference(candidate: Certificate, subject: Certificate, at: number): n
   return agreement * 4 + (mayIssue(candidate) ? 2 : 0) + valid
 }
 
-function rememberSignatures(profile: ResolvedProfile, budget: Budget): SignatureCheck {
-  const known = new Map<Certificate, Map<SubjectPublicKeyInfo, boolean>>()
+/** No signature is computed twice in one validation; one that was verified before, for these very objects, not even once. */
+function rememberSignatures(
+  profile: ResolvedProfile,
+  budget: Budget,
+  memory: IssuerMemory | undefined,
+): SignatureCheck {
+  // At most `maxSignatures` of them: a list is looked through faster than a map is made.
+  const answers: { certificate: Certificate; key: SubjectPublicKeyInfo; answer: boolean }[] = []
   return (certificate, depth, key) => {
-    const answers = known.get(certificate) ?? new Map<SubjectPublicKeyInfo, boolean>()
-    known.set(certificate, answers)
-    let answer = answers.get(key)
-    if (answer === undefined) {
-      answer = checkSignature(certificate, depth, key, profile, budget)
-      answers.set(key, answer)
-    }
+    if (memory?.isSignedBy(certificate, key) === true) return true
+    const known = answers.find((item) => item.certificate === certificate && item.key === key)
+    if (known !== undefined) return known.answer
+    const answer = checkSignature(certificate, depth, key, profile, budget)
+    answers.push({ certificate, key, answer })
     return answer
   }
 }

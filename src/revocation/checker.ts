@@ -1,5 +1,5 @@
 import { type AnyClientCertError, ClientCertError, deny } from '../errors.js'
-import type { CertificationPath } from '../path/verified-paths.js'
+import type { CertificationPath } from '../path/certification-path.js'
 
 /** What a checker learned about a whole path. */
 export type RevocationStatus =

@@ -4,7 +4,7 @@ import type { ClientIdentity } from '../identity/identity.js'
 import { SpiffeId } from '../identity/spiffe-id.js'
 import { isHost } from '../x509/general-name.js'
 import { DistinguishedName } from '../x509/name.js'
-import { attributeType } from '../x509/oid.js'
+import { attributeType, oid } from '../x509/oid.js'
 import { identityRule, type Rule } from './rule.js'
 
 const call = (name: string, operand: string) => `${name}(${JSON.stringify(operand)})`
@@ -224,6 +224,25 @@ export function anchor(name: string): Rule {
         ? "its anchor has no name — trust: { NAME: './ca.pem' } gives it one"
         : `its anchor is ${quote(found)}${near === undefined ? '' : ', is that a misspelling?'}`
     },
+  )
+}
+
+/**
+ * The whole path is valid under this certificate policy (RFC 5280 §6.1.6: it is in the user-constrained policy set). A path that is valid under
+ * any-policy was not issued under this one, and does not hold.
+ */
+export function certificatePolicy(identifier: string): Rule {
+  const wanted = operandOf('certificatePolicy', identifier)
+  if (attributeType(wanted) !== wanted || wanted === oid.anyPolicy) {
+    throw new ClientCertConfigError(
+      `${call('certificatePolicy', identifier)} is not the object identifier of a policy — dotted, as in "1.3.6.1.4.1.99999.1"`,
+    )
+  }
+  return identityRule(
+    call('certificatePolicy', wanted),
+    ({ policies }) => policies.includes(wanted),
+    ({ policies }) =>
+      `its path is valid under ${policies.slice(0, 3).join(', ') || 'no policy'} — issue it under that policy`,
   )
 }
 

@@ -55,16 +55,19 @@ export function absentOnSocket(request: AnyRequest | undefined, socket: SocketFa
 }
 
 /** The trusted proxy sent no certificate: either its client has none, or the proxy does not pass it on here. */
-export function absentInHeader(request: AnyRequest, header: string): AbsentDetail {
+export const absentInHeader = (request: AnyRequest, header: string): AbsentDetail =>
+  absentHeader('header-absent', request, header)
+
+/** Somebody else than the proxy came, and sent no header. */
+export const absentFromStranger = (request: AnyRequest, header: string, gate: string): AbsentDetail => ({
+  ...absentHeader('not-the-proxy', request, header),
+  gate,
+})
+
+function absentHeader(cause: AbsentDetail['cause'], request: AnyRequest, header: string): AbsentDetail {
   const socket = request.socket as SocketFacts
   const facts = requestFacts(request, socket)
-  return {
-    cause: 'header-absent',
-    requested: undefined,
-    encrypted: socket.encrypted === true,
-    header,
-    ...facts,
-  }
+  return { cause, requested: undefined, encrypted: socket.encrypted === true, header, ...facts }
 }
 
 type RequestFacts = Pick<AbsentDetail, 'peer' | 'method' | 'path' | 'agent' | 'origin'>

@@ -1,6 +1,6 @@
 import { ClientCertConfigError, deny, nearest, refuseUnknownOptions } from '../errors.js'
 import { limits } from '../limits.js'
-import { absentInHeader } from './absent.js'
+import { absentFromStranger, absentInHeader } from './absent.js'
 import { DecodingError } from './decoding.js'
 import { headerLines, singleLine } from './header-lines.js'
 import { type PresetName, presets } from './presets.js'
@@ -71,7 +71,9 @@ interface FieldNames {
 /** A stranger's header is refused unread; a stranger without one has simply no certificate here. */
 function refuseStranger(request: AnyRequest, names: FieldNames, from: TrustedProxy): Reading {
   const sent = [names.certificate, names.chain].find((name) => name !== undefined && isPresent(request, name))
-  if (sent === undefined) return { presented: undefined, absent: absentInHeader(request, names.certificate) }
+  if (sent === undefined) {
+    return { presented: undefined, absent: absentFromStranger(request, names.certificate, from.description) }
+  }
   const peer = request.socket?.remoteAddress
   throw deny('ERR_CLIENT_CERT_UNTRUSTED_PROXY', { peer, header: sent, gate: from.description })
 }

@@ -97,12 +97,12 @@ function namedParts(option: string, sets: Record<string, unknown>, outer: string
 function textPart(option: string, text: string, name: string | undefined, use: BundleUse): Part {
   const isPem = text.includes('\n') || text.includes('-----BEGIN')
   if (!isPem && text.trim() !== '') return filePart(option, text, name, use)
-  return { where: option, name, use, load: () => sort(parseBundle(option, text, use), name, use) }
+  return { where: 'PEM text', name, use, load: () => sort(parseBundle(option, text, use), name, use) }
 }
 
 function bytesPart(option: string, bytes: Uint8Array, name: string | undefined, use: BundleUse): Part {
   const copy = Uint8Array.from(bytes)
-  return { where: option, name, use, load: () => sort(parseBundle(option, copy, use), name, use) }
+  return { where: 'octets', name, use, load: () => sort(parseBundle(option, copy, use), name, use) }
 }
 
 function filePart(option: string, path: string, name: string | undefined, use: BundleUse): Part {

@@ -38,7 +38,7 @@ export class TrustStore {
     this.#load = load
     // Watched before they are read: what changes in between is read again.
     for (const store of stores) this.#release.push(store.onReload((result) => result.ok && this.reload()))
-    if (files.length > 0) this.#release.push(watchFiles(files, () => this.reload()))
+    if (files.length > 0) this.#release.push(watchFiles(files, () => this.#reloadWatched()))
     try {
       this.#snapshot = load()
     } catch (error) {
@@ -101,6 +101,16 @@ export class TrustStore {
       }
     }
     return result
+  }
+
+  /** Nobody called, so that nobody reads the result: a file that broke is said aloud. */
+  #reloadWatched(): void {
+    const result = this.reload()
+    if (result.ok) return
+    process.emitWarning(`${result.error.message} (the former certificates hold)`, {
+      type: 'MtlsIdentityWarning',
+      code: 'MTLS_RELOAD_FAILED',
+    })
   }
 
   /** Calls `listener` after every reload; returns what stops it. */

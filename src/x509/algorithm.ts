@@ -50,6 +50,8 @@ export interface SubjectPublicKeyInfo {
   /** Contents of subjectPublicKey without the unused-bits octet. */
   readonly key: Uint8Array
   readonly facts: PublicKeyFacts
+  /** @internal What the room that verifies signatures made of it. A field and not a WeakMap, which the collector walks again and again. */
+  imported?: unknown
 }
 
 export function readSubjectPublicKeyInfo(reader: DerReader): SubjectPublicKeyInfo {

@@ -13,11 +13,30 @@ import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
 
 /** One extension as it stands in the certificate. */
-export interface Extension {
+export class Extension {
   readonly oid: string
   readonly critical: boolean
+  readonly #certificate: Uint8Array
+  readonly #start: number
+  readonly #end: number
+
+  constructor(oid: string, critical: boolean, certificate: Uint8Array, start: number, end: number) {
+    this.oid = oid
+    this.critical = critical
+    this.#certificate = certificate
+    this.#start = start
+    this.#end = end
+  }
+
   /** Contents of extnValue: usually, but not always, DER. */
-  readonly value: Uint8Array
+  get value(): Uint8Array {
+    return this.#certificate.subarray(this.#start, this.#end)
+  }
+
+  /** Decodes it into `target`, if it is one this package reads. */
+  decodeInto(target: Extensions): void {
+    decodeExtension(target, this.oid, this.#certificate, this.#start, this.#end)
+  }
 }
 
 /**
@@ -75,7 +94,7 @@ export class Certificate {
     skipUniqueIdentifiers(tbs, this.version)
     this.extensionList = readExtensions(tbs, this.version)
     tbs.finish()
-    this.extensions = decodeExtensions(der, this.extensionList)
+    this.extensions = decodeExtensions(this.extensionList)
     checkConsistency(this)
   }
 
@@ -90,7 +109,10 @@ export class Certificate {
       throw deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason }, { depth })
     }
     try {
-      return new Certificate(Uint8Array.prototype.slice.call(der))
+      // Memory of its own: a slab shared with other buffers would be kept as a whole for as long as the certificate is.
+      const copy = Buffer.allocUnsafeSlow(der.length)
+      copy.set(der)
+      return new Certificate(copy)
     } catch (error) {
       if (!(error instanceof DerError)) throw error
       const { message: reason, offset } = error
@@ -158,20 +180,16 @@ function readExtensions(tbs: DerReader, version: number): readonly Extension[] {
     for (const { oid: other } of list) if (other === identifier) throw new DerError(`extension ${identifier} twice`, at)
     const critical = item.peek() === Tag.boolean ? item.boolean() : undefined
     if (critical === false) throw new DerError('critical FALSE is the DEFAULT and must not be written', at)
-    const value = item.octetString()
+    item.expect(Tag.octetString)
     item.finish()
-    list.push({ oid: identifier, critical: critical === true, value })
+    list.push(new Extension(identifier, critical === true, item.bytes, item.start, item.end))
   } while (sequence.peek() !== -1)
   return list
 }
 
-/** Reads them where they stand, so that an offset is one into the certificate. */
-function decodeExtensions(der: Uint8Array, list: readonly Extension[]): Extensions {
+function decodeExtensions(list: readonly Extension[]): Extensions {
   const extensions: Extensions = {}
-  for (const { oid: identifier, value } of list) {
-    const start = value.byteOffset - der.byteOffset
-    decodeExtension(extensions, identifier, der, start, start + value.length)
-  }
+  for (const extension of list) extension.decodeInto(extensions)
   return extensions
 }
 

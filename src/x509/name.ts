@@ -11,23 +11,29 @@ export class AttributeTypeAndValue {
   readonly value: string | undefined
   /** ASN.1 identifier octet of the value. */
   readonly tag: number
-  readonly #octets: Uint8Array
+  // The contents octets of the value, as a place in what was read: most values are never looked at as octets.
+  readonly #bytes: Uint8Array
+  readonly #start: number
+  readonly #end: number
 
-  constructor(type: string, tag: number, value: string | undefined, octets: Uint8Array) {
+  constructor(type: string, tag: number, bytes: Uint8Array, start: number, end: number) {
+    if ((tag & 0x20) !== 0) checkWellFormed(bytes, start, end)
     this.type = type
     this.tag = tag
-    this.value = value
-    this.#octets = octets
+    this.value = decodeString(tag, bytes, start, end)
+    this.#bytes = bytes
+    this.#start = start
+    this.#end = end
   }
 
   /** Contents octets of the value: a copy. */
   get octets(): Uint8Array {
-    return Uint8Array.from(this.#octets)
+    return Uint8Array.prototype.slice.call(this.#bytes, this.#start, this.#end)
   }
 
   /** The value whole in DER, as hexadecimal. */
   get hex(): string {
-    return hexOf(this.tag, this.#octets)
+    return hexOf(this.tag, this.octets)
   }
 }
 
@@ -48,11 +54,14 @@ const comparable: ReadonlySet<number> = new Set([Tag.utf8String, Tag.printableSt
 export class DistinguishedName {
   /** In encoding order: the least specific first. */
   readonly rdns: readonly RelativeDistinguishedName[]
+  /** The Name as it was read; undefined where it was made from text. */
+  readonly #der: Uint8Array | undefined
   #text: string | undefined
   #key: string | undefined
 
-  private constructor(rdns: readonly RelativeDistinguishedName[]) {
+  private constructor(rdns: readonly RelativeDistinguishedName[], der?: Uint8Array) {
     this.rdns = rdns
+    this.#der = der
   }
 
   /** Freezes the tree, before it is handed to an application. */
@@ -70,17 +79,14 @@ export class DistinguishedName {
 
   /** Reads the Name the cursor stands on (RFC 5280 §4.1.2.4). Throws {@link DerError}. */
   static read(reader: DerReader): DistinguishedName {
-    return DistinguishedName.readRdns(reader.enter())
-  }
-
-  /** Reads the contents of an RDNSequence. */
-  static readRdns(sequence: DerReader): DistinguishedName {
+    const from = reader.position
+    const sequence = reader.enter()
     const rdns: RelativeDistinguishedName[] = []
     while (sequence.peek() !== -1) {
       if (rdns.length === limits.nameParts) throw new DerError('name has too many parts', sequence.position)
       rdns.push(readRdn(sequence))
     }
-    return new DistinguishedName(rdns)
+    return new DistinguishedName(rdns, reader.bytes.subarray(from, reader.position))
   }
 
   /** Reads one RelativeDistinguishedName as a name below `base`: a distribution point's nameRelativeToCRLIssuer. */
@@ -132,7 +138,10 @@ export class DistinguishedName {
 
   /** RFC 5280 §7.1: equal relative distinguished names in equal order. */
   equals(other: DistinguishedName): boolean {
-    return this === other || this.comparisonKey === other.comparisonKey
+    if (this === other) return true
+    // Equal octets are equal names; different ones may still be.
+    if (this.#der !== undefined && other.#der !== undefined && Buffer.compare(this.#der, other.#der) === 0) return true
+    return this.comparisonKey === other.comparisonKey
   }
 
   /** Text that two names share exactly if they are equal under RFC 5280 §7.1. Made for maps, not for people. */
@@ -143,6 +152,16 @@ export class DistinguishedName {
       this.#key = key
     }
     return this.#key
+  }
+
+  /** The comparison keys of this name cut after 0, 1, … of its relative distinguished names: of every name it lies below. */
+  *prefixKeys(): Generator<string, void, void> {
+    let key = ''
+    yield key
+    for (const rdn of this.rdns) {
+      key += rdnKey(rdn)
+      yield key
+    }
   }
 
   /** RFC 4514 §2. */
@@ -167,23 +186,21 @@ function readAttributes(set: DerReader): RelativeDistinguishedName {
     if (attributes.length === limits.nameParts) throw new DerError('name has too many parts', set.position)
     const from = set.position
     const pair = set.enter()
-    // X.690 §11.6: the elements of a SET OF stand in ascending order of their encodings.
-    const whole = set.bytes.subarray(from, set.end)
-    if (previous !== undefined && Buffer.compare(previous, whole) > 0)
-      throw new DerError('SET OF is not in order', from)
-    previous = whole
+    if (attributes.length > 0 || set.peek() !== -1) {
+      // X.690 §11.6: the elements of a SET OF stand in ascending order of their encodings.
+      const whole = set.bytes.subarray(from, set.end)
+      if (previous !== undefined && Buffer.compare(previous, whole) > 0) {
+        throw new DerError('SET OF is not in order', from)
+      }
+      previous = whole
+    }
     const type = pair.oid()
     pair.next()
-    attributes.push(toAttribute(type, pair.tag, pair.bytes, pair.start, pair.end))
+    attributes.push(new AttributeTypeAndValue(type, pair.tag, pair.bytes, pair.start, pair.end))
     pair.finish()
   }
   if (attributes.length === 0) throw new DerError('relative distinguished name is empty', set.position)
   return attributes
-}
-
-function toAttribute(type: string, tag: number, bytes: Uint8Array, start: number, end: number): AttributeTypeAndValue {
-  if ((tag & 0x20) !== 0) checkWellFormed(bytes, start, end)
-  return new AttributeTypeAndValue(type, tag, decodeString(tag, bytes, start, end), bytes.subarray(start, end))
 }
 
 /** Injective: every part carries its length, so that no value can imitate a boundary. */
@@ -345,7 +362,7 @@ function attributeFromHex(type: string, hex: string, fail: (reason: string) => S
     const reader = new DerReader(bytes)
     reader.next()
     reader.finish()
-    return toAttribute(type, reader.tag, bytes, reader.start, reader.end)
+    return new AttributeTypeAndValue(type, reader.tag, bytes, reader.start, reader.end)
   } catch (error) {
     if (error instanceof DerError) throw fail(`the octets after # are not DER: ${error.message}`)
     throw error
@@ -359,7 +376,7 @@ function fromOctets(
   fail: (reason: string) => SyntaxError,
 ): AttributeTypeAndValue {
   try {
-    return toAttribute(type, tag, octets, 0, octets.length)
+    return new AttributeTypeAndValue(type, tag, octets, 0, octets.length)
   } catch (error) {
     if (error instanceof DerError) throw fail(error.message)
     throw error

@@ -25,53 +25,73 @@ export class PemError extends Error {
  */
 export function parsePem(text: string, { comments = false }: { comments?: boolean } = {}): PemBlock[] {
   const blocks: PemBlock[] = []
-  let open: { label: string; line: number; body: string[] } | undefined
-  let lineNumber = 0
-  for (const line of linesOf(text)) {
-    lineNumber++
-    const boundary = /^-----(BEGIN|END) ([A-Z0-9 ]+)-----[ \t]*$/.exec(line)
-    if (open === undefined) {
-      if (boundary?.[1] === 'BEGIN') open = { label: boundary[2] as string, line: lineNumber, body: [] }
-      else if (boundary !== null) throw new PemError(`END ${boundary[2]} without its BEGIN`, lineNumber)
-      else if (!isBlank(line) && !(comments && line.startsWith('#'))) throw new PemError(describeJunk(line), lineNumber)
+  let at = 0
+  let line = 1
+  while (at < text.length) {
+    const label = labelAt(begin, text, at)
+    if (label === undefined) {
+      const stop = lineEnd(text, at)
+      checkBetween(text.slice(at, stop), line, comments)
+      at = stop + 1
+      line++
       continue
     }
-    if (boundary === null) {
-      if (isBlank(line)) throw new PemError(`a blank line inside ${open.label}`, lineNumber)
-      open.body.push(line)
-      continue
-    }
-    if (boundary[1] === 'BEGIN') throw new PemError(`BEGIN ${boundary[2]} inside ${open.label}`, lineNumber)
-    if (boundary[2] !== open.label) throw new PemError(`END ${boundary[2]} closes BEGIN ${open.label}`, lineNumber)
-    blocks.push({ label: open.label, bytes: decodeBody(open.body, open.label, open.line), line: open.line })
-    open = undefined
+    const body = begin.lastIndex
+    const close = text.indexOf('-----', body)
+    if (close < 0) throw new PemError(`${label} is cut off: there is no END line`, line)
+    const lines = newlines(text, body, close)
+    checkEnd(text, close, label, line, line + 1 + lines)
+    blocks.push({ label, bytes: decodeBody(text.slice(body, close), label, line), line })
+    at = end.lastIndex
+    line += lines + 2
   }
-  if (open !== undefined) throw new PemError(`${open.label} is cut off: there is no END line`, open.line)
   return blocks
 }
 
-function* linesOf(text: string): Generator<string> {
-  let from = 0
-  while (from < text.length) {
-    let to = text.indexOf('\n', from)
-    if (to < 0) to = text.length
-    yield text.charCodeAt(to - 1) === 13 && to > from ? text.slice(from, to - 1) : text.slice(from, to)
-    from = to + 1
-  }
+const begin = /-----BEGIN ([A-Z0-9 ]+)-----[ \t]*(?:\r?\n|$)/y
+const end = /-----END ([A-Z0-9 ]+)-----[ \t]*(?:\r?\n|$)/y
+
+function labelAt(boundary: RegExp, text: string, at: number): string | undefined {
+  boundary.lastIndex = at
+  return boundary.exec(text)?.[1]
 }
 
-const isBlank = (line: string) => line.trim() === ''
-
-function describeJunk(line: string): string {
-  if (line.includes('-----BEGIN')) return 'a BEGIN line has something else on it'
-  return 'text outside of a block'
+/** The block ends where its dashes are: in an END line of its own, with its label. */
+function checkEnd(text: string, close: number, label: string, line: number, closeLine: number): void {
+  const closing = labelAt(end, text, close)
+  if (closing === label && text[close - 1] === '\n') return
+  if (closing !== undefined && closing !== label) throw new PemError(`END ${closing} closes BEGIN ${label}`, closeLine)
+  const inner = labelAt(begin, text, close)
+  if (inner !== undefined) throw new PemError(`BEGIN ${inner} inside ${label}`, closeLine)
+  throw new PemError(`${label} is cut off: there is no END line`, line)
 }
 
-function decodeBody(lines: readonly string[], label: string, line: number): Uint8Array {
-  const headers = lines.find((body) => body.includes(':'))
-  if (headers !== undefined) throw new PemError(`${label} has encapsulated headers; certificates have none`, line)
-  const base64 = lines.map((body) => body.trimEnd()).join('')
-  const bytes = decodeBase64(base64)
+function checkBetween(text: string, line: number, comments: boolean): void {
+  const stray = /^-----END ([A-Z0-9 ]+)-----\s*$/.exec(text)?.[1]
+  if (stray !== undefined) throw new PemError(`END ${stray} without its BEGIN`, line)
+  if (text.trim() === '' || (comments && text.startsWith('#'))) return
+  throw new PemError(
+    text.includes('-----BEGIN') ? 'a BEGIN line has something else on it' : 'text outside of a block',
+    line,
+  )
+}
+
+const lineEnd = (text: string, from: number) => {
+  const found = text.indexOf('\n', from)
+  return found < 0 ? text.length : found
+}
+
+function newlines(text: string, from: number, to: number): number {
+  let count = 0
+  for (let at = text.indexOf('\n', from); at >= 0 && at < to; at = text.indexOf('\n', at + 1)) count++
+  return count
+}
+
+function decodeBody(body: string, label: string, line: number): Uint8Array {
+  if (body.includes(':')) throw new PemError(`${label} has encapsulated headers; certificates have none`, line)
+  if (/(?:^|\n)[ \t]*\r?\n/.test(body)) throw new PemError(`a blank line inside ${label}`, line)
+  // A run of blanks is tried from its beginning only: from each of its n places it would take n² steps.
+  const bytes = decodeBase64(body.replace(/(?<![ \t])[ \t]*\r?\n/g, ''))
   if (bytes === undefined) throw new PemError(`${label} is not base64`, line)
   if (bytes.length === 0) throw new PemError(`${label} is empty`, line)
   return bytes

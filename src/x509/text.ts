@@ -54,12 +54,10 @@ function latin1(bytes: Uint8Array, start: number, end: number, test: OctetTest, 
   return slice(bytes, start, end)
 }
 
-/** One character an octet; short strings, which names are, are joined faster here than decoded by a library call. */
+/** One character an octet. */
 export function slice(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start > 48) return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
-  let text = ''
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] as number)
-  return text
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return buffer.toString('latin1', start, end)
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

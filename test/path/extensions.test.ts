@@ -1,19 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createTestAuthority, type TestAuthority } from '../../src/testing.js'
-import {
-  derNull,
-  extension,
-  ia5,
-  integer,
-  noon,
-  oid,
-  rebuild,
-  refusalOf,
-  seq,
-  tlv,
-  utf8,
-  verdict,
-} from '../support/pki.js'
+import { derNull, extension, ia5, noon, oid, rebuild, refusalOf, seq, tlv, utf8, verdict } from '../support/pki.js'
 
 let root: TestAuthority
 beforeAll(async () => {
@@ -233,17 +220,5 @@ describe('critical EKU, SAN and policies are processed', () => {
       expect(await mapping(any, other, critical)).toBe(`${EXTENSION} @1`)
       expect(await mapping(some, any, critical)).toBe(`${EXTENSION} @1`)
     }
-  })
-})
-
-/** While they are not computed, nobody may be admitted past them: refused, never ignored. */
-describe.each<[string, string, Uint8Array]>([
-  ['nameConstraints, permitted', '2.5.29.30', seq(tlv(0xa0, seq(ia5(0x82, 'acme.test'))))],
-  ['nameConstraints, excluded', '2.5.29.30', seq(tlv(0xa1, seq(ia5(0x82, 'evil.test'))))],
-  ['policyConstraints', '2.5.29.36', seq(tlv(0x80, [0]))],
-  ['inhibitAnyPolicy', '2.5.29.54', integer(0)],
-])('%s', (_, type, value) => {
-  test.each([true, false])('critical %s is refused at each depth', async (critical) => {
-    expect(await atEachDepth({ oid: type, critical, value })).toEqual(everywhere(EXTENSION))
   })
 })

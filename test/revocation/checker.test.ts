@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { AnyClientCertError } from '../../src/errors.js'
+import type { CertificationPath } from '../../src/path/certification-path.js'
 import { resolveProfile } from '../../src/path/profile.js'
-import { type CertificationPath, verifiedPaths } from '../../src/path/verified-paths.js'
+import { verifiedPaths } from '../../src/path/verified-paths.js'
 import { firstUnrevoked, type RevocationChecker, type RevocationStatus } from '../../src/revocation/checker.js'
 import {
   createTestAuthority,

@@ -1,0 +1,54 @@
+import { hash } from 'node:crypto'
+import { LruMap } from '../lru-map.js'
+import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
+import type { Certificate } from '../x509/certificate.js'
+import type { DistinguishedName } from '../x509/name.js'
+import type { CertificationPath } from './certification-path.js'
+
+const certificates = 1_000
+const perName = 4
+
+/**
+ * Issuers that were part of a verified path. A path is completed from them, because resumed TLS sessions and most proxies drop what the client
+ * sent after its own certificate; and what is known of them is not computed again: their fields, their imported key, and which key signed them.
+ *
+ * Time, constraints and everything else a path is asked for is checked at every use. A signature is remembered against the very key object of
+ * the issuer, which belongs to one snapshot of one trust store: a reload or another store begins anew. Only what an anchor vouches for gets
+ * in, so that strangers cannot fill it.
+ */
+export class IssuerMemory {
+  readonly #byFingerprint = new LruMap<string, Certificate>(certificates)
+  readonly #bySubject = new LruMap<string, readonly Certificate[]>(certificates)
+  readonly #signers = new WeakMap<Certificate, WeakSet<SubjectPublicKeyInfo>>()
+
+  /** The certificate these octets are, where it is known. */
+  recall(der: Uint8Array): Certificate | undefined {
+    return this.#byFingerprint.get(hash('sha256', der, 'hex'))
+  }
+
+  bySubject(name: DistinguishedName): readonly Certificate[] {
+    return this.#bySubject.get(name.comparisonKey) ?? []
+  }
+
+  isSignedBy(certificate: Certificate, key: SubjectPublicKeyInfo): boolean {
+    return this.#signers.get(certificate)?.has(key) === true
+  }
+
+  remember({ certificates: path, anchor }: CertificationPath): void {
+    for (let depth = 1; depth < path.length; depth++) {
+      const issuer = path[depth] as Certificate
+      const signer = path[depth + 1] ?? anchor.certificate
+      const signers = this.#signers.get(issuer) ?? new WeakSet()
+      this.#signers.set(issuer, signers.add(signer.publicKey))
+      this.#file(issuer)
+    }
+  }
+
+  #file(issuer: Certificate): void {
+    if (this.#byFingerprint.get(issuer.fingerprint) === issuer) return
+    this.#byFingerprint.set(issuer.fingerprint, issuer)
+    const key = issuer.subject.comparisonKey
+    const namesakes = (this.#bySubject.get(key) ?? []).filter(({ fingerprint }) => fingerprint !== issuer.fingerprint)
+    this.#bySubject.set(key, [issuer, ...namesakes].slice(0, perName))
+  }
+}

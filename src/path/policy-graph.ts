@@ -1,0 +1,153 @@
+import { type AnyClientCertError, deny } from '../errors.js'
+import type { Certificate } from '../x509/certificate.js'
+import type { PolicyMapping } from '../x509/extensions.js'
+import { oid } from '../x509/oid.js'
+import type { Budget } from './budget.js'
+
+/** A node of the graph: a policy that is valid at one depth, and the policies one depth up that lead to it. */
+interface Node {
+  /** undefined: its parent is anyPolicy, which is to say that the policy is one of the trust anchor's domain. */
+  parents: Set<string> | undefined
+}
+
+/** The valid policies of one depth. */
+interface Level {
+  nodes: Map<string, Node>
+  hasAnyPolicy: boolean
+}
+
+/**
+ * The valid_policy_graph of RFC 9618: RFC 5280's valid_policy_tree with one node for each policy and depth, so that its size is at most depth times
+ * policies, where the tree's is exponential (CVE-2023-0464). One graph serves one path.
+ */
+export class PolicyGraph {
+  readonly #levels: Level[] = []
+  readonly #budget: Budget
+  /** What the certificates issued next may assert: the last level after mapping. */
+  #expected: Level = { nodes: new Map(), hasAnyPolicy: true }
+
+  constructor(budget: Budget) {
+    this.#budget = budget
+  }
+
+  /** False once no policy is valid: valid_policy_graph is NULL. */
+  get isValid(): boolean {
+    return this.#expected.hasAnyPolicy || this.#expected.nodes.size > 0
+  }
+
+  /** RFC 9618 §5.3, RFC 5280 §6.1.3 (d) and (e): what a certificate asserts, of what was expected of it. */
+  addCertificate({ extensions }: Certificate, anyPolicyCounts: boolean): void {
+    const expected = this.#expected
+    const asserted = extensions.certificatePolicies?.map(({ policyIdentifier }) => policyIdentifier)
+    if (asserted === undefined) {
+      this.#levels.push(nothing)
+      this.#expected = nothing
+      return
+    }
+    const level: Level = { nodes: new Map(), hasAnyPolicy: false }
+    const assertsAny = asserted.includes(oid.anyPolicy) && anyPolicyCounts
+    const concrete = new Set(asserted.filter((policy) => policy !== oid.anyPolicy))
+    // (d)(1)(i), (d)(2): a policy that was expected is valid if it is asserted, or any is.
+    for (const [policy, node] of expected.nodes) {
+      if (concrete.has(policy) || assertsAny) this.#add(level, policy, node.parents)
+    }
+    // (d)(1)(ii): anyPolicy one depth up lets every asserted policy begin here.
+    if (expected.hasAnyPolicy) {
+      for (const policy of concrete) if (!level.nodes.has(policy)) this.#add(level, policy, undefined)
+    }
+    level.hasAnyPolicy = expected.hasAnyPolicy && assertsAny
+    this.#levels.push(level)
+    this.#expected = identity(level)
+  }
+
+  /** RFC 5280 §6.1.4 (a) and (b): what the issuer's policies are called below it. */
+  addMappings(certificate: Certificate, depth: number, mappingAllowed: boolean): void {
+    const { policyMappings } = certificate.extensions
+    if (policyMappings === undefined) return
+    if (policyMappings.some(mapsAnyPolicy)) throw refuseMapping(certificate, depth)
+    const level = this.#levels.at(-1) as Level
+    const mapped = new Set(policyMappings.map(({ issuerDomainPolicy }) => issuerDomainPolicy))
+    if (!mappingAllowed) {
+      // (b)(2): a policy that would be mapped ends here.
+      for (const policy of mapped) level.nodes.delete(policy)
+      this.#expected = identity(level)
+      return
+    }
+    const next: Level = { nodes: new Map(), hasAnyPolicy: level.hasAnyPolicy }
+    for (const policy of level.nodes.keys()) if (!mapped.has(policy)) this.#connect(next, policy, policy)
+    for (const { issuerDomainPolicy, subjectDomainPolicy } of policyMappings) {
+      // (b)(1): under anyPolicy a mapped policy is valid although nobody asserted it.
+      if (!level.nodes.has(issuerDomainPolicy) && level.hasAnyPolicy) this.#add(level, issuerDomainPolicy, undefined)
+      if (level.nodes.has(issuerDomainPolicy)) this.#connect(next, subjectDomainPolicy, issuerDomainPolicy)
+    }
+    this.#expected = next
+  }
+
+  /**
+   * RFC 9618 §5.5 (g): the policies of the trust anchor's domain under which the whole path is valid, within those the caller accepts.
+   *
+   * @param accepted the user-initial-policy-set; undefined for any-policy
+   */
+  userConstrained(accepted: ReadonlySet<string> | undefined): ReadonlySet<string> {
+    const authority = this.#authorityConstrained()
+    if (accepted === undefined) return authority
+    if (authority.has(oid.anyPolicy)) return accepted
+    return new Set([...authority].filter((policy) => accepted.has(policy)))
+  }
+
+  /** Walks up from the end entity: a policy without a parent belongs to the anchor's domain. */
+  #authorityConstrained(): Set<string> {
+    const found = new Set<string>()
+    const last = this.#levels.at(-1)
+    if (last === undefined || last.hasAnyPolicy) found.add(oid.anyPolicy)
+    let reached = new Set(last?.nodes.keys())
+    for (let depth = this.#levels.length - 1; depth >= 0; depth--) {
+      const { nodes } = this.#levels[depth] as Level
+      const above = new Set<string>()
+      for (const policy of reached) {
+        const node = nodes.get(policy)
+        if (node === undefined) continue
+        if (node.parents === undefined) found.add(policy)
+        else for (const parent of node.parents) above.add(parent)
+      }
+      reached = above
+    }
+    return found
+  }
+
+  #add(level: Level, policy: string, parents: Set<string> | undefined): void {
+    this.#budget.spendPolicyNode()
+    level.nodes.set(policy, { parents })
+  }
+
+  #connect(next: Level, policy: string, parent: string): void {
+    const known = next.nodes.get(policy)
+    if (known === undefined) this.#add(next, policy, new Set([parent]))
+    else known.parents?.add(parent)
+  }
+}
+
+/** No policy is valid. Shared, because it is what most private paths consist of; nothing writes to it. */
+const nothing: Level = { nodes: new Map(), hasAnyPolicy: false }
+
+/** Without a mapping each policy is expected under its own name. */
+function identity(level: Level): Level {
+  const nodes = new Map(
+    [...level.nodes.keys()].map((policy): [string, Node] => [policy, { parents: new Set([policy]) }]),
+  )
+  return { nodes, hasAnyPolicy: level.hasAnyPolicy }
+}
+
+const mapsAnyPolicy = ({ issuerDomainPolicy, subjectDomainPolicy }: PolicyMapping) =>
+  issuerDomainPolicy === oid.anyPolicy || subjectDomainPolicy === oid.anyPolicy
+
+function refuseMapping(certificate: Certificate, depth: number): AnyClientCertError {
+  const critical = certificate.extensionList.some((item) => item.oid === oid.policyMappings && item.critical)
+  const detail = {
+    subject: certificate.subject.toString(),
+    oid: oid.policyMappings,
+    critical,
+    reason: 'it maps anyPolicy',
+  }
+  return deny('ERR_CLIENT_CERT_EXTENSION', detail, { depth })
+}

@@ -1,0 +1,16 @@
+/**
+ * Makes an error without stack frames. A refusal is not a bug: where in our source it was made says nothing about its cause, costs as much as
+ * parsing a certificate, and Express shows it to clients in development.
+ *
+ * @returns what puts the limit back; call it after `super()`
+ */
+export function muteStack(): () => void {
+  const { stackTraceLimit } = Error
+  // Under --frozen-intrinsics it cannot be set; then errors have stacks.
+  const isWritable = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
+  if (!isWritable) return () => {}
+  Error.stackTraceLimit = 0
+  return () => {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}

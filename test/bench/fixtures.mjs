@@ -1,0 +1,152 @@
+// Certificates for the benchmarks, made while they run.
+import { createHash, createPrivateKey, createPublicKey, sign, verify, X509Certificate } from 'node:crypto'
+import { createTestAuthority } from 'mtls-identity/testing'
+
+/** One DER element. */
+export function element(tag, ...contents) {
+  const body = Buffer.concat(contents.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
+  const { length } = body
+  const octets = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
+  return Buffer.concat([Buffer.from([tag, ...octets]), body])
+}
+
+const sequence = (...contents) => element(0x30, ...contents)
+
+/** What a company CA writes beside the defaults: CRL distribution point, OCSP responder and issuer, one policy. */
+const pointers = [
+  {
+    oid: '2.5.29.31',
+    value: sequence(sequence(element(0xa0, element(0xa0, element(0x86, 'http://crl.acme.example/clients.crl'))))),
+  },
+  {
+    oid: '1.3.6.1.5.5.7.1.1',
+    value: sequence(
+      sequence(element(0x06, Buffer.from('2b06010505073001', 'hex')), element(0x86, 'http://ocsp.acme.example')),
+      sequence(element(0x06, Buffer.from('2b06010505073002', 'hex')), element(0x86, 'http://acme.example/ca.cer')),
+    ),
+  },
+  { oid: '2.5.29.32', value: sequence(sequence(element(0x06, Buffer.from('2b0601040182370a', 'hex')))) },
+]
+
+const client = (n) => ({
+  subject: `CN=client-${String(n).padStart(4, '0')},OU=Integration,O=Acme GmbH,C=DE`,
+  names: {
+    dns: [`client-${n}.acme.example`, 'clients.acme.example'],
+    uri: [`spiffe://acme.example/client/${n}`],
+    email: ['ops@acme.example'],
+  },
+  extensions: pointers,
+})
+
+/** A root, an intermediate, and as many leaves under it as asked for, which share one key. */
+export async function createChain(keyAlgorithm, leafCount = 1) {
+  const root = await createTestAuthority({ subject: 'CN=Acme Root CA,O=Acme GmbH,C=DE', keyAlgorithm })
+  const issuer = await root.issueAuthority({
+    subject: 'CN=Acme Client CA 1,O=Acme GmbH,C=DE',
+    basicConstraints: { ca: true, pathLength: 0 },
+    extensions: pointers,
+  })
+  const leaves = []
+  for (let n = 0; n < leafCount; n++) leaves.push((await issuer.issue({ ...client(n), key: root })).certificate.der)
+  return {
+    root: root.certificate.der,
+    rootPem: root.certificate.pem,
+    intermediate: issuer.certificate.der,
+    leaves,
+    leaf: leaves[0],
+  }
+}
+
+const digests = { 'P-256': 'sha256', 'P-384': 'sha384', 'RSA-2048': 'sha256', 'RSA-4096': 'sha256', Ed25519: null }
+
+/** `node:crypto.verify` of one certificate, with everything made ready beforehand. */
+export function verification(certificate, issuer, keyAlgorithm) {
+  const { tbs, signature } = split(certificate)
+  const key = new X509Certificate(issuer).publicKey
+  const digest = digests[keyAlgorithm]
+  const operation = () => verify(digest, tbs, key, signature)
+  if (!operation()) throw new Error(`${keyAlgorithm}: the fixture's signature is wrong`)
+  return operation
+}
+
+/** The signed part and the signature, found by lengths. */
+function split(certificate) {
+  const der = Buffer.from(certificate)
+  const tbsStart = bounds(der, 0).start
+  const tbsEnd = bounds(der, tbsStart).end
+  const signature = bounds(der, bounds(der, tbsEnd).end)
+  return { tbs: der.subarray(tbsStart, tbsEnd), signature: der.subarray(signature.start + 1, signature.end) }
+}
+
+function bounds(der, at) {
+  const first = der[at + 1]
+  const octets = first < 0x80 ? 0 : first & 0x7f
+  const start = at + 2 + octets
+  return { start, end: start + (octets === 0 ? first : der.readUIntBE(at + 2, octets)) }
+}
+
+/** `size` CAs that each certified all others. */
+export async function createMesh(size) {
+  const members = []
+  for (let n = 0; n < size; n++) members.push(await createTestAuthority({ subject: `CN=Mesh CA ${n},O=Acme GmbH` }))
+  const crossCertificates = []
+  for (const issuer of members) {
+    for (const other of members) if (other !== issuer) crossCertificates.push((await issuer.crossSign(other)).der)
+  }
+  const root = await createTestAuthority({ subject: 'CN=Mesh Root,O=Acme GmbH' })
+  const leaf = (await members[0].issue(client(0))).certificate.der
+  /** The root's certificate for one member. */
+  const reach = async (member) => (await root.crossSign(members[member])).der
+  return { root: root.certificate.der, leaf, crossCertificates, reach }
+}
+
+/** A leaf and a constrained intermediate. Names and subtrees are GeneralNames in DER. */
+export async function createConstrained(root, names, subtrees) {
+  const constraints = sequence(element(0xa0, ...subtrees.map((base) => sequence(base))))
+  const issuer = await root.issueAuthority({
+    subject: 'CN=Constrained CA',
+    extensions: [{ oid: '2.5.29.30', critical: true, value: constraints }],
+  })
+  const leaf = await issuer.issue({ extensions: [{ oid: '2.5.29.17', value: sequence(...names) }] })
+  return { intermediate: issuer.certificate.der, leaf: leaf.certificate.der }
+}
+
+/**
+ * Any number of CA certificates with a name and key identifiers of their own: one certificate, its name and identifiers written over and
+ * signed again with its key. To issue each by itself would take longer than to measure them.
+ */
+export async function createAnchors(count) {
+  const placeholder = 'Tenant 00000'
+  const authority = await createTestAuthority({ subject: `CN=${placeholder},OU=Client certificates,O=Acme GmbH,C=DE` })
+  const key = createPrivateKey(authority.key.pem)
+  const der = Buffer.from(authority.certificate.der)
+  const tbs = Buffer.from(split(der).tbs)
+  const algorithm = der.subarray(bounds(der, 0).start + tbs.length, bounds(der, bounds(der, 0).start + tbs.length).end)
+  const keyIdentifier = tbs.indexOf(Buffer.from('0603551d0e', 'hex')) + 9
+  const issued = tbs.subarray(keyIdentifier, keyIdentifier + 20)
+  const placesOfName = placesOf(tbs, Buffer.from(placeholder))
+  const placesOfIdentifier = placesOf(tbs, Buffer.from(issued))
+  const anchors = []
+  for (let n = 0; n < count; n++) {
+    const name = `Tenant ${String(n).padStart(5, '0')}`
+    const identifier = createHash('sha256').update(name).digest().subarray(0, 20)
+    for (const at of placesOfName) tbs.write(name, at)
+    for (const at of placesOfIdentifier) identifier.copy(tbs, at)
+    const signature = sign('sha256', tbs, key)
+    anchors.push(sequence(tbs, algorithm, element(0x03, Buffer.from([0]), signature)))
+  }
+  if (!verify('sha256', tbs, createPublicKey(key), split(anchors.at(-1)).signature))
+    throw new Error('anchors: bad fixture')
+  return anchors
+}
+
+function placesOf(octets, part) {
+  const places = []
+  for (let at = octets.indexOf(part); at >= 0; at = octets.indexOf(part, at + 1)) places.push(at)
+  return places
+}
+
+export const toPem = (der) =>
+  `-----BEGIN CERTIFICATE-----\n${Buffer.from(der)
+    .toString('base64')
+    .replace(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`

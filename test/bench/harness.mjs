@@ -1,0 +1,114 @@
+const warmUpMillis = 150
+const roundMillis = 4
+
+/**
+ * Measures the rows of one table and prints it.
+ *
+ * @typedef {() => unknown} Operation synchronous, or returning a promise
+ * @typedef {object} Row
+ * @property {string} name
+ * @property {Operation} ours
+ * @property {number} [per] units one call works through; times are of one unit. Default 1.
+ * @property {Operation} [floor] what the machine cannot do this without, or what ours is compared with
+ * @property {number} [floorPer] the same for `floor`
+ * @property {Record<string, Operation>} [peers] other ways to the same result
+ * @property {number} [atMost] target: ratio of ours to the floor
+ * @property {number} [faster] target: how many times faster than each peer
+ * @property {string} [note]
+ *
+ * @param {string} title
+ * @param {readonly Row[]} rows
+ * @param {number} rounds
+ */
+export async function measure(title, rows, rounds) {
+  const operations = new Set(rows.flatMap(({ ours, floor, peers = {} }) => [ours, floor, ...Object.values(peers)]))
+  operations.delete(undefined)
+  const times = await interleave([...operations], rounds)
+  print(
+    title,
+    rows.map((row) => summarize(row, times)),
+  )
+}
+
+/** @returns {Promise<Map<Operation, number[]>>} microseconds of one call, round by round */
+async function interleave(operations, rounds) {
+  const plans = []
+  for (const operation of operations) plans.push(await plan(operation))
+  for (let round = 0; round < rounds; round++) {
+    for (const { run, calls, times } of plans) times.push(await run(calls))
+  }
+  return new Map(plans.map(({ operation, times }) => [operation, times]))
+}
+
+/** Warms an operation up, and finds how many calls fill its share of a round. */
+async function plan(operation) {
+  const run = operation() instanceof Promise ? timeAsync(operation) : timeSync(operation)
+  const until = performance.now() + warmUpMillis
+  let micros = Number.POSITIVE_INFINITY
+  for (let calls = 1; performance.now() < until; calls = Math.min(calls * 2, 1 + Math.floor(10_000 / micros))) {
+    micros = Math.min(micros, await run(calls))
+  }
+  return { operation, run, calls: Math.max(1, Math.round((roundMillis * 1000) / micros)), times: [] }
+}
+
+/** Where results go, so that no call may be left out. */
+export let sink
+
+const timeSync = (operation) => (calls) => {
+  const from = process.hrtime.bigint()
+  for (let i = 0; i < calls; i++) sink = operation()
+  return Number(process.hrtime.bigint() - from) / 1000 / calls
+}
+
+const timeAsync = (operation) => async (calls) => {
+  const from = process.hrtime.bigint()
+  for (let i = 0; i < calls; i++) sink = await operation()
+  return Number(process.hrtime.bigint() - from) / 1000 / calls
+}
+
+function summarize({ name, ours, per = 1, floor, floorPer = 1, peers = {}, atMost, faster, note = '' }, times) {
+  const of = (operation, units) => times.get(operation).map((micros) => micros / units)
+  const own = of(ours, per)
+  const best = Math.min(...own)
+  const base = floor && of(floor, floorPer)
+  const lowest = base && best / Math.min(...base)
+  const factors = Object.values(peers).map((peer) => Math.min(...of(peer, 1)) / best)
+  const met = [
+    ...(atMost === undefined ? [] : [[`≤ ${atMost}`, lowest <= atMost]]),
+    ...(faster === undefined ? [] : [[`${faster}× faster`, factors.every((factor) => factor >= faster)]]),
+  ]
+  return [
+    name,
+    micros(best),
+    base ? micros(Math.min(...base)) : '',
+    Object.keys(peers)
+      .map((peer, i) => `${peer} ${micros(best * factors[i])} (×${round(factors[i])})`)
+      .join(', '),
+    lowest === undefined ? '' : round(lowest),
+    base ? round(median(own.map((value, i) => value / base[i]))) : '',
+    met.map(([target, isMet]) => `${target} ${isMet ? 'met' : 'MISSED'}`).join(', '),
+    note,
+  ]
+}
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
+const micros = (value) => (value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3))
+const round = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2))
+
+const headings = ['operation', 'ours µs', 'floor µs', 'peers µs', 'ratio min', 'median', 'target', 'note']
+
+function print(title, cells) {
+  const used = headings.map((_, column) => column < 2 || cells.some((row) => row[column] !== ''))
+  const lines = [headings, ...cells].map((row) => row.filter((_, column) => used[column]))
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((row) => row[column].length)))
+  const isText = lines[0].map((heading) => !/^(ours|floor|ratio|median)/.test(heading))
+  console.log(`\n### ${title}\n`)
+  lines.forEach((row, i) => {
+    const padded = row.map((cell, j) => (isText[j] ? cell.padEnd(widths[j]) : cell.padStart(widths[j])))
+    console.log(`| ${padded.join(' | ')} |`)
+    if (i === 0)
+      console.log(
+        `| ${widths.map((width, j) => (isText[j] ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`,
+      )
+  })
+}

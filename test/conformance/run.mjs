@@ -1,0 +1,133 @@
+#!/usr/bin/env node
+// Runs public path-validation suites against the built package. It exits with 1 on any false accept, on any failure that deviations.json does not
+// explain, and on any deviation that passes. See --help.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { isClientCertError, validateCertificationPath } from 'mtls-identity/path'
+import { load, suites } from './suites.mjs'
+
+const { values: options } = parseArgs({
+  options: {
+    suite: { type: 'string', default: 'all' },
+    data: { type: 'string', default: join(import.meta.dirname, '../../../shared/conformance') },
+    json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (options.help) {
+  console.log(
+    `usage: npm run conformance -- [--suite ${Object.keys(suites).join('|')}|all] [--data DIR] [--only ID] [--json]`,
+  )
+  process.exit(0)
+}
+
+const names = options.suite === 'all' ? Object.keys(suites) : [options.suite]
+if (names.some((name) => !Object.hasOwn(suites, name))) {
+  console.error(`unknown suite "${options.suite}": ${Object.keys(suites).join(', ')} or all`)
+  process.exit(2)
+}
+const deviations = JSON.parse(readFileSync(join(import.meta.dirname, 'deviations.json'), 'utf8'))
+
+/** What this version does not compute: such cases are listed, not counted. */
+const unsupported = { crl: 'revocation is not part of this version' }
+
+const reports = []
+let missing = 0
+for (const name of names) {
+  if (existsSync(join(options.data, `${name}.json.gz`))) reports.push(await runSuite(name))
+  else {
+    missing++
+    console.error(`${name}: no ${name}.json.gz in ${options.data}`)
+  }
+}
+print(reports)
+const failed = reports.some((report) => report.failures.length > 0) || (missing > 0 && reports.length === 0)
+process.exit(failed ? 1 : 0)
+
+async function runSuite(name) {
+  const report = { suite: name, pass: 0, either: 0, skipped: [], deviations: [], failures: [], falseAccepts: 0 }
+  for (const test of load(options.data, name)) {
+    if (options.only !== undefined && test.id !== options.only) continue
+    const outcome = await run(test)
+    judge(report, name, test, outcome)
+  }
+  return report
+}
+
+async function run(test) {
+  const start = performance.now()
+  try {
+    const input = test.pem === undefined ? test.input : { ...test.input, certificate: onlyCertificate(test.pem) }
+    const result = await validateCertificationPath(input)
+    return { ...result, millis: performance.now() - start }
+  } catch (error) {
+    if (isClientCertError(error) || error instanceof SyntaxError)
+      return { valid: false, error, millis: performance.now() - start }
+    return { crashed: error, millis: performance.now() - start }
+  }
+}
+
+/** RFC 7468 as strictly as a trust file is read; a peer never sends PEM without a header around it. */
+function onlyCertificate(pem) {
+  const match = /^-----BEGIN CERTIFICATE-----\r?\n((?:[A-Za-z0-9+/=]+\r?\n)+)-----END CERTIFICATE-----\r?\n?$/.exec(pem)
+  const der = match === null ? undefined : Buffer.from(match[1], 'base64')
+  if (der?.toString('base64') !== match?.[1].replace(/\r?\n/g, '')) throw new SyntaxError('not PEM')
+  return new Uint8Array(der)
+}
+
+function judge(report, suite, test, outcome) {
+  const failure = problemOf(test, outcome)
+  const reason = deviations[suite]?.[test.id]
+  if (test.needs !== undefined && outcome.crashed === undefined) {
+    report.skipped.push({ id: test.id, reason: unsupported[test.needs] })
+  } else if (failure === undefined && reason === undefined) {
+    if (test.valid === undefined) report.either++
+    else report.pass++
+  } else if (failure === undefined) {
+    report.failures.push({ id: test.id, problem: 'passes, although deviations.json says it does not' })
+  } else {
+    const falseAccept = failure === 'false accept'
+    if (falseAccept) report.falseAccepts++
+    if (reason !== undefined && !falseAccept) report.deviations.push({ id: test.id, reason })
+    else report.failures.push({ id: test.id, problem: failure })
+  }
+}
+
+function problemOf(test, { valid, error, policies, crashed, millis }) {
+  if (crashed !== undefined) return `crashed: ${crashed.stack}`
+  if (test.maxMillis !== undefined && millis > test.maxMillis)
+    return `took ${millis.toFixed(0)} ms, limit ${test.maxMillis}`
+  if (test.valid === undefined) return undefined
+  if (valid && !test.valid) return 'false accept'
+  if (!valid && test.valid) return `false reject: ${error.code} ${error.help}`
+  if (valid && test.policies != null && !sameSet(policies, test.policies)) {
+    return `policies are {${policies.join(', ')}}, expected {${test.policies.join(', ')}}`
+  }
+  return undefined
+}
+
+function sameSet(a, b) {
+  return a.length === b.length && a.every((item) => b.includes(item))
+}
+
+function print(reports) {
+  if (options.json) {
+    console.log(JSON.stringify(reports, null, 2))
+    return
+  }
+  for (const { suite, pass, either, skipped, deviations: known, failures, falseAccepts } of reports) {
+    const total = pass + either + skipped.length + known.length + failures.length
+    console.log(
+      `${suite.padEnd(10)} ${total} cases: ${pass} pass, ${either} either, ${known.length} deviations, ${skipped.length} skipped, ${failures.length} failures, ${falseAccepts} false accepts`,
+    )
+    for (const { id, reason } of known) console.log(`  deviation  ${id}: ${reason}`)
+    for (const reason of new Set(skipped.map((skip) => skip.reason))) {
+      const ids = skipped.filter((skip) => skip.reason === reason).map(({ id }) => id)
+      console.log(`  skipped    ${reason}: ${ids.join(', ')}`)
+    }
+    for (const { id, problem } of failures) console.log(`  FAILURE    ${id}: ${problem}`)
+  }
+}

@@ -1,0 +1,106 @@
+"""A TLS 1.2 client that identifies itself, renegotiates with another certificate, and asks again.
+
+argv: port, then PEM files: first certificate (or "-" for none), its key, second certificate, its key, and when:
+  between   renegotiates after the first answer, then asks again
+  at-once   renegotiates before it asks anything
+  in-flight asks (the server is slow), renegotiates without waiting for the answer, and asks again
+  half      sends half of the first request, renegotiates, sends the rest, and asks again
+
+Prints one line of JSON: the answers' status lines and bodies, and how the renegotiation ended.
+"""
+import json
+import socket
+import sys
+import time
+
+from OpenSSL import SSL, crypto
+
+port, first_cert, first_key, second_cert, second_key, when = sys.argv[1:7]
+seen = {"answers": [], "renegotiated": False, "error": None}
+
+
+def pem(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def request(path):
+    return b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+context.set_max_proto_version(SSL.TLS1_2_VERSION)
+if first_cert != "-":
+    context.use_certificate(crypto.load_certificate(crypto.FILETYPE_PEM, pem(first_cert)))
+    context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, pem(first_key)))
+
+tcp = socket.create_connection(("127.0.0.1", int(port)), timeout=5)
+connection = SSL.Connection(context, tcp)
+connection.set_tlsext_host_name(b"localhost")
+connection.set_connect_state()
+
+
+def patiently(call):
+    """pyOpenSSL makes sockets with a timeout non-blocking."""
+    end = time.monotonic() + 4
+    while True:
+        try:
+            return call()
+        except (SSL.WantReadError, SSL.WantWriteError):
+            if time.monotonic() > end:
+                raise TimeoutError("the server is silent")
+            time.sleep(0.005)
+
+
+def answer():
+    text = b""
+    while True:
+        text += patiently(lambda: connection.recv(65536))
+        head, separator, body = text.partition(b"\r\n\r\n")
+        if not separator:
+            continue
+        length = [l for l in head.split(b"\r\n") if l.lower().startswith(b"content-length:")]
+        if length and len(body) >= int(length[0].split(b":")[1]):
+            return {"status": int(head.split(b" ")[1]), "body": body.decode()}
+
+
+def change_certificate():
+    connection.use_certificate(crypto.load_certificate(crypto.FILETYPE_PEM, pem(second_cert)))
+    connection.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, pem(second_key)))
+    connection.renegotiate()
+    patiently(connection.do_handshake)
+    # The handshake is complete when the server's Finished was read.
+    end = time.monotonic() + 2
+    while connection.renegotiate_pending() and time.monotonic() < end:
+        try:
+            connection.recv(1, socket.MSG_PEEK)
+        except (SSL.WantReadError, SSL.WantWriteError):
+            time.sleep(0.005)
+    seen["renegotiated"] = connection.total_renegotiations() > 0 and not connection.renegotiate_pending()
+
+
+try:
+    patiently(connection.do_handshake)
+    if when == "between":
+        connection.sendall(request(b"/first"))
+        seen["answers"].append(answer())
+        change_certificate()
+    elif when == "at-once":
+        change_certificate()
+    elif when == "in-flight":
+        connection.sendall(request(b"/slow"))
+        time.sleep(0.1)
+        change_certificate()
+    elif when == "half":
+        connection.sendall(b"GET /half HTTP/1.1\r\nHost: localhost\r\n")
+        time.sleep(0.1)
+        change_certificate()
+        connection.sendall(b"\r\n")
+        seen["answers"].append(answer())
+    connection.sendall(request(b"/second"))
+    while len(seen["answers"]) < (1 if when == "at-once" else 2):
+        seen["answers"].append(answer())
+except Exception as error:  # how it ends is what the test looks at
+    seen["error"] = type(error).__name__ + ": " + str(error)[:200]
+
+print(json.dumps(seen))
