@@ -1,9 +1,7 @@
 import type { NextFunction, Request } from 'express'
-import type { Authenticator } from './core/authenticator.js'
-import { identityOf, makeGuard, requireIdentity } from './core/guard.js'
+import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
 import { type ClientCertOptions, createMount } from './core/mount.js'
 import type { ClientIdentity } from './identity/identity.js'
-import type { Rule } from './rules/rule.js'
 import type { AnyRequest } from './source/source.js'
 
 export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
@@ -45,8 +43,8 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
  * @example
  * app.put('/catalog/:id', requireClientCert(rules.dnsName('editor.acme.test')), handler)
  */
-export function requireClientCert(rule?: Rule, options?: { authenticator?: Authenticator }): ClientCertHandler {
-  const guard = makeGuard(rule, options)
+export function requireClientCert(...given: GuardArguments): ClientCertHandler {
+  const guard = makeGuard(...given)
   return function requireClientCert(request, _response, next) {
     void guard(request).then((error) => (error === undefined ? next() : next(error)))
   }

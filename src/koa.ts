@@ -1,9 +1,7 @@
 import type { Context, Middleware } from 'koa'
-import type { Authenticator } from './core/authenticator.js'
-import { identityOf, makeGuard, requireIdentity } from './core/guard.js'
+import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
 import { type ClientCertOptions, createMount } from './core/mount.js'
 import type { ClientIdentity } from './identity/identity.js'
-import type { Rule } from './rules/rule.js'
 
 export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
 export type { ClientIdentity } from './identity/identity.js'
@@ -42,8 +40,8 @@ export function clientCert(options: ClientCertOptions): Middleware {
  * @example
  * router.put('/catalog/:id', requireClientCert(rules.dnsName('editor.acme.test')), handler)
  */
-export function requireClientCert(rule?: Rule, options?: { authenticator?: Authenticator }): Middleware {
-  const guard = makeGuard(rule, options)
+export function requireClientCert(...given: GuardArguments): Middleware {
+  const guard = makeGuard(...given)
   return async function requireClientCert(context, next) {
     const error = await guard(context.req)
     if (error !== undefined) throw error

@@ -61,11 +61,17 @@ export interface GuardOptions {
 /** What a guard came to: undefined lets the request pass. */
 export type GuardOutcome = AnyClientCertError | ClientCertConfigError | undefined
 
+/** `requireClientCert()`, `requireClientCert(rule)`, `requireClientCert(rule, options)`. */
+export type GuardArguments = [rule?: Rule | undefined, options?: GuardOptions]
+
 /** Makes the check behind `requireClientCert`. Throws at construction for what is no rule. */
-export function makeGuard(
-  rule: Rule | undefined,
-  options: GuardOptions = {},
-): (request: AnyRequest) => Promise<GuardOutcome> {
+export function makeGuard(...given: GuardArguments): (request: AnyRequest) => Promise<GuardOutcome> {
+  const [rule, options = {}] = given
+  if (given.length === 1 && rule === undefined) {
+    throw new ClientCertConfigError(
+      'requireClientCert: the rule is undefined, which would admit every client — requireClientCert() if that is meant',
+    )
+  }
   if (rule !== undefined && !isRule(rule)) {
     throw new ClientCertConfigError(
       'requireClientCert: expected a rule — requireClientCert(rules.dnsName("a.test")); a function becomes one by rules.custom("name", fn)',
@@ -107,7 +113,7 @@ function chosen(
   const decisions = requests.get(request)
   if (decisions === undefined) {
     return new ClientCertConfigError(
-      'requireClientCert: clientCert() never ran for this request — app.use(clientCert({ trust })) before the guard',
+      'requireClientCert: clientCert() never ran for this request, or skipped it — app.use(clientCert({ trust })) before the guard',
     )
   }
   if (authenticator !== undefined) {

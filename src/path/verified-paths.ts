@@ -39,7 +39,7 @@ export function* verifiedPaths(
   const pin = trust.pinOf(endEntity)
   if (pin !== undefined) {
     checkPinned(endEntity, profile, at)
-    yield toPath([endEntity], pin, [])
+    yield toPath([endEntity], { ...pin, certificate: endEntity }, [])
   }
   const budget = new Budget(profile)
   const inputs: PathInputs = { profile, at, budget, isSignedBy: rememberSignatures(profile, budget, pool.memory) }

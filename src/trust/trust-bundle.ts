@@ -4,7 +4,7 @@ import { Certificate } from '../x509/certificate.js'
 import { type PemBlock, PemError, parsePem } from '../x509/pem.js'
 
 /** What certificates of a bundle are for, and with it what they must be. */
-export type BundleUse = 'anchors' | 'intermediates' | 'pinned'
+export type BundleUse = 'anchors' | 'intermediates' | 'pinned' | 'pinnedKeys'
 
 /**
  * Reads a bundle of certificates, PEM or DER: all or nothing, at least one. Every mistake is one {@link ClientCertConfigError} that names
@@ -68,7 +68,7 @@ function readBlock(where: string, block: PemBlock, index: number, count: number,
     if (!isClientCertError(error)) throw error
     throw new ClientCertConfigError(`${place}: ${error.help}`, { cause: error })
   }
-  if (use !== 'pinned') checkIsCa(place, certificate, use)
+  if (use === 'anchors' || use === 'intermediates') checkIsCa(place, certificate, use)
   return certificate
 }
 

@@ -1,13 +1,14 @@
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readTrustDirectory, readTrustFile } from './pem-files.js'
 import { type BundleUse, parseBundle } from './trust-bundle.js'
-import { type TrustAnchor, TrustSnapshot } from './trust-snapshot.js'
+import { type Pin, type TrustAnchor, TrustSnapshot } from './trust-snapshot.js'
 import { TrustStore } from './trust-store.js'
 
 /**
  * Where certificates come from: a path, PEM text (a string with a line break or `-----BEGIN` is never a path), DER octets, `{ file }`,
  * `{ directory }`, a {@link TrustStore}, a list of these, or named sets of these: `{ partners: …, internal: …, pinned: … }`.
- * The set `pinned` holds end entities that are admitted by themselves, by their whole DER.
+ * The set `pinned` holds end entities that are admitted by themselves, by their whole DER; `pinnedKeys` admits certificates renewed with the
+ * same public key, subject and subjectAltName too.
  */
 export type Trust =
   | TrustSource
@@ -26,7 +27,7 @@ interface Part {
 
 interface Loaded {
   anchors: readonly TrustAnchor[]
-  pinned: readonly TrustAnchor[]
+  pinned: readonly Pin[]
 }
 
 /**
@@ -91,8 +92,11 @@ function namedParts(option: string, sets: Record<string, unknown>, outer: string
       `${option}: named sets are for the top level of trust only — found ${names.join(', ')}`,
     )
   }
-  return names.flatMap((name) => partsOf(`${option}.${name}`, sets[name], name, name === 'pinned' ? 'pinned' : use))
+  return names.flatMap((name) => partsOf(`${option}.${name}`, sets[name], name, useOf(name) ?? use))
 }
+
+/** The two names that mean more than a name. */
+const useOf = (name: string): BundleUse | undefined => (name === 'pinned' || name === 'pinnedKeys' ? name : undefined)
 
 function textPart(option: string, text: string, name: string | undefined, use: BundleUse): Part {
   const isPem = text.includes('\n') || text.includes('-----BEGIN')
@@ -128,7 +132,8 @@ function directoryPart(option: string, directory: string, name: string | undefin
 function storePart(option: string, store: TrustStore, name: string | undefined, use: BundleUse): Part {
   const load = () => {
     const { anchors, pinned } = store.current()
-    if (use === 'pinned') throw new ClientCertConfigError(`${option}: takes files or bytes, not a TrustStore`)
+    if (use === 'pinned' || use === 'pinnedKeys')
+      throw new ClientCertConfigError(`${option}: takes files or bytes, not a TrustStore`)
     return { anchors: anchors.map((anchor) => named(anchor.certificate, name ?? anchor.name)), pinned }
   }
   return { where: store.label, name, use, load, store }
@@ -139,7 +144,9 @@ const named = (certificate: TrustAnchor['certificate'], name: string | undefined
 
 function sort(certificates: readonly TrustAnchor['certificate'][], name: string | undefined, use: BundleUse): Loaded {
   const entries = certificates.map((certificate) => named(certificate, name))
-  return use === 'pinned' ? { anchors: [], pinned: entries } : { anchors: entries, pinned: [] }
+  if (use !== 'pinned' && use !== 'pinnedKeys') return { anchors: entries, pinned: [] }
+  const by = use === 'pinned' ? 'certificate' : 'key'
+  return { anchors: [], pinned: entries.map((entry) => ({ ...entry, by })) }
 }
 
 function labelOf(parts: readonly Part[]): string {

@@ -1,11 +1,17 @@
 import type { Certificate } from '../x509/certificate.js'
 import type { DistinguishedName } from '../x509/name.js'
+import { oid } from '../x509/oid.js'
 
 /** RFC 5280 §6.1.1 (d): a certificate whose key is believed without proof. */
 export interface TrustAnchor {
   readonly certificate: Certificate
   /** The trust set it was configured in: `trust: { partners: … }`. */
   readonly name?: string
+}
+
+/** An end entity trusted without a path: by its whole DER, or by its SubjectPublicKeyInfo and the names it is pinned with. */
+export interface Pin extends TrustAnchor {
+  readonly by: 'certificate' | 'key'
 }
 
 let generations = 0
@@ -16,14 +22,15 @@ let generations = 0
  */
 export class TrustSnapshot {
   readonly anchors: readonly TrustAnchor[]
-  /** End entities that are admitted by themselves, by their whole DER; never issuers. */
-  readonly pinned: readonly TrustAnchor[]
-  readonly #byFingerprint: ReadonlyMap<string, TrustAnchor>
+  /** End entities that are admitted by themselves; never issuers. */
+  readonly pinned: readonly Pin[]
+  readonly #pinnedCertificates: ReadonlyMap<string, Pin>
+  readonly #pinnedKeys: ReadonlyMap<string, readonly Pin[]>
   readonly #bySubject: ReadonlyMap<string, readonly TrustAnchor[]>
   readonly #byKeyIdentifier: ReadonlyMap<string, readonly TrustAnchor[]>
   readonly generation: number
 
-  constructor(anchors: readonly TrustAnchor[], pinned: readonly TrustAnchor[] = []) {
+  constructor(anchors: readonly TrustAnchor[], pinned: readonly Pin[] = []) {
     this.anchors = distinct(anchors)
     this.#bySubject = group(this.anchors, ({ certificate }) => certificate.subject.comparisonKey)
     this.#byKeyIdentifier = group(this.anchors, ({ certificate }) => {
@@ -31,7 +38,12 @@ export class TrustSnapshot {
       return keyIdentifier && keyed(certificate.subject, keyIdentifier)
     })
     this.pinned = distinct(pinned)
-    this.#byFingerprint = new Map(this.pinned.map((pin) => [pin.certificate.fingerprint, pin]))
+    const [certificates, keys] = [
+      this.pinned.filter(({ by }) => by === 'certificate'),
+      this.pinned.filter(({ by }) => by === 'key'),
+    ]
+    this.#pinnedCertificates = new Map(certificates.map((pin) => [pin.certificate.fingerprint, pin]))
+    this.#pinnedKeys = group(keys, ({ certificate }) => keyText(certificate))
     this.generation = ++generations
   }
 
@@ -45,28 +57,42 @@ export class TrustSnapshot {
     return this.#byKeyIdentifier.get(keyed(name, keyIdentifier)) ?? none
   }
 
-  /** The pin for exactly this certificate. */
-  pinOf(certificate: Certificate): TrustAnchor | undefined {
-    return this.pinned.length === 0 ? undefined : this.#byFingerprint.get(certificate.fingerprint)
+  /** The pin that admits this certificate: for its whole DER, or for its key and names. */
+  pinOf(certificate: Certificate): Pin | undefined {
+    if (this.pinned.length === 0) return undefined
+    const exact = this.#pinnedCertificates.get(certificate.fingerprint)
+    return exact ?? this.#pinnedKeys.get(keyText(certificate))?.find((pin) => isNamedAs(certificate, pin.certificate))
   }
 }
 
 const none: readonly TrustAnchor[] = Object.freeze([])
 
 /** Frozen, and each certificate once in a set: files that overlap are no reason to look at it twice. */
-function distinct(anchors: readonly TrustAnchor[]): readonly TrustAnchor[] {
-  const keyOf = ({ certificate, name }: TrustAnchor) => `${certificate.fingerprint} ${name ?? ''}`
+function distinct<T extends TrustAnchor>(anchors: readonly T[]): readonly T[] {
+  const keyOf = ({ certificate, name }: T) => `${certificate.fingerprint} ${name ?? ''}`
   return Object.freeze([...new Map(anchors.map((anchor) => [keyOf(anchor), Object.freeze({ ...anchor })])).values()])
 }
 
 const keyed = (name: DistinguishedName, keyIdentifier: Uint8Array) =>
   `${Buffer.from(keyIdentifier).toString('latin1')} ${name.comparisonKey}`
 
-function group(
-  anchors: readonly TrustAnchor[],
-  keyOf: (anchor: TrustAnchor) => string | undefined,
-): Map<string, TrustAnchor[]> {
-  const groups = new Map<string, TrustAnchor[]>()
+const keyText = ({ publicKey }: Certificate) => Buffer.from(publicKey.der).toString('latin1')
+
+/** Whoever holds a pinned key can sign any name with it: only the names that were pinned are believed. */
+function isNamedAs(certificate: Certificate, pinned: Certificate): boolean {
+  const alternativeNames = ({ extensionList }: Certificate) =>
+    extensionList.find((extension) => extension.oid === oid.subjectAltName)?.value ?? new Uint8Array()
+  return (
+    certificate.subject.equals(pinned.subject) &&
+    Buffer.compare(alternativeNames(certificate), alternativeNames(pinned)) === 0
+  )
+}
+
+function group<T extends TrustAnchor>(
+  anchors: readonly T[],
+  keyOf: (anchor: T) => string | undefined,
+): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
   for (const anchor of anchors) {
     const key = keyOf(anchor)
     if (key === undefined) continue

@@ -703,6 +703,7 @@ describe('options are refused at construction, by name', () => {
         [() => true],
         [{}],
         [null],
+        [undefined],
         ['alice'],
         [undefined, { authenticater: 1 }],
         [undefined, { authenticator: undefined }],

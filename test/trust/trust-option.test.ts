@@ -10,7 +10,7 @@ import {
 } from '../../src/testing.js'
 import { resolveTrust, type Trust } from '../../src/trust/trust-option.js'
 import { TrustStore } from '../../src/trust/trust-store.js'
-import { identityOf, noon, present, refusedBy, temporaryFolder, thrownBy } from '../support/pki.js'
+import { fromNoon, hour, identityOf, noon, present, refusedBy, temporaryFolder, thrownBy } from '../support/pki.js'
 
 const at = temporaryFolder()
 let pki: TestPki
@@ -153,6 +153,45 @@ describe('pinned', () => {
     const weak = await createSelfSigned({ notBefore: noon, keyAlgorithm: 'RSA-1024' })
     expect((await refusedBy(ended, { trust: { pinned: ended.certificate.der } })).code).toBe('ERR_CLIENT_CERT_EXPIRED')
     expect((await refusedBy(weak, { trust: { pinned: weak.certificate.der } })).code).toBe('ERR_CLIENT_CERT_WEAK_KEY')
+  })
+
+  describe('pinned by key', () => {
+    const subject = 'CN=device 7'
+    const names = { dns: ['device7.test'] }
+    const renewed = async (change: Parameters<typeof createSelfSigned>[0] = {}) => {
+      const device = await createSelfSigned({ subject, names, notBefore: noon })
+      const renewal = await createSelfSigned({ subject, names, notBefore: noon, key: device, ...change })
+      return { trust: { pinnedKeys: device.certificate.pem }, device, renewal }
+    }
+
+    test('a certificate renewed with the same key and names is admitted', async () => {
+      const { trust, device, renewal } = await renewed()
+      expect(renewal.fingerprint).not.toBe(device.fingerprint)
+      expect((await identityOf(device, { trust })).anchor.name).toBe('pinnedKeys')
+      expect((await identityOf(renewal, { trust })).fingerprint).toBe(renewal.fingerprint)
+    })
+
+    test.each([
+      ['another key', { key: undefined }],
+      ['another subject', { subject: 'CN=device 8' }],
+      ['another subjectAltName', { names: { dns: ['device8.test'] } }],
+      ['one subjectAltName more', { names: { dns: ['device7.test', 'admin.test'] } }],
+      ['none', { names: {} }],
+    ])('I-13: %s is refused, for a key signs whatever its holder likes', async (_, change) => {
+      const { trust, renewal } = await renewed(change as object)
+      expect((await refusedBy(renewal, { trust })).code).toBe('ERR_CLIENT_CERT_UNKNOWN_ISSUER')
+    })
+
+    test('a renewal that ended is refused', async () => {
+      const { trust, renewal } = await renewed({ notBefore: fromNoon(-2 * hour), notAfter: fromNoon(-hour) })
+      expect((await refusedBy(renewal, { trust })).code).toBe('ERR_CLIENT_CERT_EXPIRED')
+    })
+
+    test('pinned by certificate, a renewal is refused', async () => {
+      const { device, renewal } = await renewed()
+      const trust = { pinned: device.certificate.pem }
+      expect((await refusedBy(renewal, { trust })).code).toBe('ERR_CLIENT_CERT_UNKNOWN_ISSUER')
+    })
   })
 
   test('pins and anchors stand beside each other; the certificate of a client under the anchor is not pinned', async () => {

@@ -93,7 +93,10 @@ describe('a snapshot', () => {
 
   test('never changes: lists, anchors and what lookups return are frozen', () => {
     const given = listOf(crowd.slice(-2))
-    const snapshot = new TrustSnapshot(given, given)
+    const snapshot = new TrustSnapshot(
+      given,
+      given.map((anchor) => ({ ...anchor, by: 'certificate' })),
+    )
     const [first] = given as [TrustAnchor]
     const { subject, extensions } = first.certificate
     const found = [
@@ -128,7 +131,7 @@ describe('a snapshot', () => {
 
   test('I-13: pins are not found as issuers, and anchors are no pins', () => {
     const [a, b] = crowd as [Certificate, Certificate]
-    const snapshot = new TrustSnapshot([{ certificate: a }], [{ certificate: b }])
+    const snapshot = new TrustSnapshot([{ certificate: a }], [{ certificate: b, by: 'certificate' }])
     expect(snapshot.bySubject(b.subject).length).toBe(0)
     expect(snapshot.pinOf(a)).toBeUndefined()
     expect(snapshot.pinOf(b)?.certificate).toBe(b)
