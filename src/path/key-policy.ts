@@ -1,6 +1,7 @@
 import { type AnyClientCertError, deny } from '../errors.js'
 import type { PublicKeyFacts } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
+import { isOnCurve } from './curve-point.js'
 import type { ResolvedProfile } from './profile.js'
 
 /** The profile accepts the certificate's public key: RFC 5280 §4.1.2.7, RFC 5480 §2.1.1, NIST SP 800-131A. */
@@ -9,6 +10,13 @@ export function checkPublicKey(certificate: Certificate, depth: number, profile:
   if (weakness === undefined) return
   const detail = { subject: certificate.subject.toString(), ...weakness }
   throw deny('ERR_CLIENT_CERT_WEAK_KEY', detail, { depth }) as AnyClientCertError
+}
+
+/** SEC 1 §3.2.2.1: a point that is not on its curve is no key. */
+export function checkPoint({ subject, publicKey }: Certificate, depth: number): void {
+  if (isOnCurve(publicKey)) return
+  const detail = { key: 'EC key', reason: 'its point is not on the curve', setting: 'SEC 1 §3.2.2.1' }
+  throw deny('ERR_CLIENT_CERT_WEAK_KEY', { subject: subject.toString(), ...detail }, { depth })
 }
 
 interface Weakness {

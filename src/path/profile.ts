@@ -42,7 +42,7 @@ export interface PathProfile {
   inhibitAnyPolicy: boolean
   /** Names compared with constraints in one validation, once for each CA that has any. Default 50,000. */
   maxNameComparisons: number
-  /** Nodes of the valid policy graph (RFC 9618) of one path. Default 2,048. */
+  /** Nodes of the valid policy graphs (RFC 9618) of one validation. Default 2,048. */
   maxPolicyNodes: number
   /** Signature verifications of one validation. Default 32. */
   maxSignatures: number

@@ -9,7 +9,7 @@ import {
   checkKeyCertSign,
   checkKeyIdentifiers,
 } from './extension-profile.js'
-import { checkPublicKey } from './key-policy.js'
+import { checkPoint, checkPublicKey } from './key-policy.js'
 import { type ConstraintIndex, checkNames, constraintsOf } from './name-constraints.js'
 import { PolicyGraph } from './policy-graph.js'
 import type { ResolvedProfile } from './profile.js'
@@ -162,7 +162,8 @@ function wrapUp(state: State, certificate: Certificate, profile: ResolvedProfile
   // (a) (b) whether a policy is required of the path as a whole
   const required = certificate.extensions.policyConstraints?.requireExplicitPolicy === 0
   const explicitPolicy = required ? 0 : Math.max(0, state.explicitPolicy - 1)
-  // (c) (d) (e) the working public key is the certificate's own
+  // (c) (d) (e) the working public key is the certificate's own, which nobody has looked at yet
+  checkPoint(certificate, 0)
   checkEndEntity(certificate, profile)
   // (f) every other critical extension
   checkExtensions(certificate, 0)
@@ -174,7 +175,7 @@ function wrapUp(state: State, certificate: Certificate, profile: ResolvedProfile
 
 /**
  * §4.1.2.5: valid from notBefore to notAfter, both ends inclusive. The encoding knows whole seconds, so that the second notAfter names is
- * valid to its end, as Mozilla's root programme and OpenSSL read it; Go and comparing clocks to the millisecond would end it at its start.
+ * valid to its end, as Mozilla's root programme reads it; Go, which compares fractions, ends it at its start, and OpenSSL a moment before that.
  */
 export function checkValidity(certificate: Certificate, depth: number, at: number): void {
   if (isWithinValidity(certificate, at)) return

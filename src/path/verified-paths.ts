@@ -6,7 +6,7 @@ import { Budget } from './budget.js'
 import type { CertificationPath } from './certification-path.js'
 import { mayIssue } from './extension-profile.js'
 import type { IssuerMemory } from './issuer-memory.js'
-import { checkPublicKey } from './key-policy.js'
+import { checkPoint, checkPublicKey } from './key-policy.js'
 import type { ResolvedProfile } from './profile.js'
 import { checkSignature } from './signature.js'
 import { unknownIssuer } from './unknown-issuer.js'
@@ -81,6 +81,7 @@ function toPath(
 function checkPinned(certificate: Certificate, profile: ResolvedProfile, at: number): void {
   checkValidity(certificate, 0, at)
   checkPublicKey(certificate, 0, profile)
+  checkPoint(certificate, 0)
 }
 
 interface Candidate {

@@ -38,7 +38,10 @@ const client = (n) => ({
   extensions: pointers,
 })
 
-/** A root, an intermediate, and as many leaves under it as asked for, which share one key. */
+/**
+ * A root, an intermediate, and as many leaves under it as asked for, which share one key. Not the root's: pkijs 4.0.0 never returns where a
+ * leaf and its root have one key identifier.
+ */
 export async function createChain(keyAlgorithm, leafCount = 1) {
   const root = await createTestAuthority({ subject: 'CN=Acme Root CA,O=Acme GmbH,C=DE', keyAlgorithm })
   const issuer = await root.issueAuthority({
@@ -46,14 +49,15 @@ export async function createChain(keyAlgorithm, leafCount = 1) {
     basicConstraints: { ca: true, pathLength: 0 },
     extensions: pointers,
   })
-  const leaves = []
-  for (let n = 0; n < leafCount; n++) leaves.push((await issuer.issue({ ...client(n), key: root })).certificate.der)
+  const first = await issuer.issue(client(0))
+  const leaves = [first.certificate.der]
+  for (let n = 1; n < leafCount; n++) leaves.push((await issuer.issue({ ...client(n), key: first })).certificate.der)
   return {
     root: root.certificate.der,
     rootPem: root.certificate.pem,
     intermediate: issuer.certificate.der,
+    leaf: first.certificate.der,
     leaves,
-    leaf: leaves[0],
   }
 }
 
@@ -99,6 +103,17 @@ export async function createMesh(size) {
   const reach = async (member) => (await root.crossSign(members[member])).der
   return { root: root.certificate.der, leaf, crossCertificates, reach }
 }
+
+/** A trust anchor and `count` strangers of its name with keys of their own, the last of which issued the leaf. */
+export async function createNamesakes(count) {
+  const subject = 'CN=Namesake CA,O=Acme GmbH'
+  const strangers = []
+  for (let n = 0; n <= count; n++) strangers.push(await createTestAuthority({ subject, omit: keyIdentifiers }))
+  const [root, ...others] = strangers.map(({ certificate }) => certificate.der)
+  return { root, others, leaf: (await strangers[count].issue({ omit: keyIdentifiers })).certificate.der }
+}
+
+const keyIdentifiers = ['2.5.29.14', '2.5.29.35']
 
 /** A leaf and a constrained intermediate. Names and subtrees are GeneralNames in DER. */
 export async function createConstrained(root, names, subtrees) {

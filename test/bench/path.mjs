@@ -11,7 +11,16 @@ import { verifiedPaths } from '../../dist/esm/path/verified-paths.js'
 import { TrustSnapshot } from '../../dist/esm/trust/trust-snapshot.js'
 import { Certificate } from '../../dist/esm/x509/certificate.js'
 import { DistinguishedName } from '../../dist/esm/x509/name.js'
-import { createAnchors, createChain, createConstrained, createMesh, element, toPem, verification } from './fixtures.mjs'
+import {
+  createAnchors,
+  createChain,
+  createConstrained,
+  createMesh,
+  createNamesakes,
+  element,
+  toPem,
+  verification,
+} from './fixtures.mjs'
 import { nodeLoop, peculiarBuilder, peculiarParse, pkijsEngine, pkijsParse } from './peers.mjs'
 
 const nodeMajor = Number(process.versions.node.split('.')[0])
@@ -55,13 +64,15 @@ function adversary(leaf, intermediates, trust) {
   const operation = () => {
     try {
       const { value, done } = search(leaf, intermediates, trust)
-      return done ? value.code : 'accepted'
+      return done ? refusal(value) : 'accepted'
     } catch (error) {
-      return error.code
+      return refusal(error)
     }
   }
   return { ours: operation, note: operation() }
 }
+
+const refusal = ({ code, detail }) => `${code.replace('ERR_CLIENT_CERT_', '')} ${detail.limit ?? ''}`.trim()
 
 function expectValid(operation) {
   const result = operation()
@@ -214,9 +225,11 @@ async function meshes() {
   const stranger = snapshotOf((await createTestAuthority()).certificate.der)
   const trust = snapshotOf(root)
   const [first, last] = [await reach(0), await reach(11)]
-  const row = (name, intermediates, anchors) => ({
+  const four = await createMesh(4)
+  const namesakes = await createNamesakes(15)
+  const row = (name, intermediates, anchors, endEntity = leaf) => ({
     name,
-    ...adversary(leaf, intermediates, anchors),
+    ...adversary(endEntity, intermediates, anchors),
     floor,
     atMost: 40,
   })
@@ -227,7 +240,8 @@ async function meshes() {
       floor,
     },
     row('132 cross-certificates, no root', crossCertificates, stranger),
-    row('16 of them, no root (all a peer can send)', crossCertificates.slice(0, 15), stranger),
+    row('12 of 4 members, no root: fewer than a peer may send', four.crossCertificates, stranger, four.leaf),
+    row('15 strangers of the anchor’s name', namesakes.others, snapshotOf(namesakes.root), namesakes.leaf),
     row('132 and the root’s for the leaf’s issuer, last', [...crossCertificates, first], trust),
     row('132 and the root’s for another member, first', [last, ...crossCertificates], trust),
     row('132 and the root’s for another member, last', [...crossCertificates, last], trust),
@@ -257,10 +271,8 @@ async function nameConstraints() {
   )
   const address = (i) => Buffer.from([0x20, 1, 0xd, 0xb8, ...new Uint8Array(10), i >> 8, i & 0xff])
   const mask = (prefix) => Buffer.from(range(16, (i) => 0xff & (0xff00 >> Math.max(0, Math.min(8, prefix - 8 * i)))))
-  const zero = Buffer.alloc(16)
-  const networks = range(128, (i) =>
-    element(0x87, i === 127 ? Buffer.concat([zero, zero]) : Buffer.concat([zero, mask(i + 2)])),
-  )
+  // Only the last network, which is everything, holds the addresses: each is looked up under every prefix length first.
+  const networks = [...range(127, (i) => i + 2), 0].map((prefix) => element(0x87, mask(prefix), mask(prefix)))
   const addresses = await make(
     range(1_000, (i) => element(0x87, address(i))),
     networks,
@@ -307,7 +319,9 @@ async function loading() {
 async function lookups() {
   const anchors = await tenants()
   const parsed = anchors.map((der) => Certificate.parse(der))
-  const names = anchors.map(nameOf)
+  // Side by side in memory, so that only what is looked up lies far apart.
+  const names = compact(anchors.map(nameOf))
+  const identifiers = compact(parsed.map(({ extensions }) => extensions.subjectKeyIdentifier))
   // A leaf's issuer is read from its own octets: nothing of the name is computed before it is looked up.
   const readName = (i) => DistinguishedName.read(new DerReader(names[i]))
   const lookUp = (count) => {
@@ -316,7 +330,7 @@ async function lookups() {
     return () => {
       next = (next + 7_919) % count
       const name = readName(next)
-      const found = trust.byKeyIdentifier(name, parsed[next].extensions.subjectKeyIdentifier)
+      const found = trust.byKeyIdentifier(name, identifiers[next])
       return found.length + trust.bySubject(name).length
     }
   }
@@ -333,6 +347,15 @@ async function lookups() {
     { name: '… among 1,000; floor: among 10', ours: many, floor: few, atMost: 2 },
     { name: '… among 10,000; floor: among 10', ours: most, floor: few, atMost: 2 },
   ]
+}
+
+function compact(parts) {
+  const block = Buffer.concat(parts)
+  let at = 0
+  return parts.map(({ length }) => {
+    at += length
+    return block.subarray(at - length, at)
+  })
 }
 
 /** The issuer's Name, whole. */

@@ -149,6 +149,7 @@ describe('keys of clients and of issuers', () => {
       given: ec(p256, Uint8Array.of(4, ...new Uint8Array(96))),
       denied: 'ERR_CLIENT_CERT_MALFORMED',
     },
+    { name: 'a point that is not on its curve', given: ec(p256, point), denied: WEAK },
     {
       name: 'Ed25519 with parameters',
       given: seq(seq(oid('1.3.101.112'), derNull), tlv(3, [0], new Uint8Array(32))),

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createECDH, createHash, createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import { type PathInput, type PathResult, validateCertificationPath } from '../../src/path.js'
 import {
   basicConstraints,
@@ -36,25 +36,28 @@ export interface Key {
   readonly id: Uint8Array
 }
 
-export function keyFrom(privateKey: KeyObject, spki: Uint8Array): Key {
-  return { private: privateKey, spki, id: createHash('sha256').update(spki).digest().subarray(0, 20) }
-}
-
-const p256 = { namedCurve: 'prime256v1', publicKeyEncoding: { type: 'spki', format: 'der' } } as const
-
-export function makeKey(): Key {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', {
-    ...p256,
-    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
-  })
-  return keyFrom(createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' }), Uint8Array.from(publicKey))
-}
-
 const pool: Key[] = []
-/** The n-th key of the pool: the same one in every call of one run. */
+/** The n-th key of the pool: the same one in every run. Fit for nothing but tests. */
 export function poolKey(n: number): Key {
-  while (pool.length <= n) pool.push(makeKey())
+  while (pool.length <= n) pool.push(makeKey(pool.length))
   return pool[n] as Key
+}
+
+function makeKey(n: number): Key {
+  const pair = createECDH('prime256v1')
+  pair.setPrivateKey(createHash('sha256').update(`mtls-identity test key ${n}`).digest())
+  const point = pair.getPublicKey()
+  const part = (octets: Buffer) => octets.toString('base64url')
+  const jwk = {
+    kty: 'EC',
+    crv: 'P-256',
+    d: part(pair.getPrivateKey()),
+    x: part(point.subarray(1, 33)),
+    y: part(point.subarray(33)),
+  }
+  const spki = sequence(sequence(oid('1.2.840.10045.2.1'), oid('1.2.840.10045.3.1.7')), bitString(point))
+  const id = createHash('sha256').update(spki).digest().subarray(0, 20)
+  return { private: createPrivateKey({ key: jwk, format: 'jwk' }), spki, id }
 }
 
 export interface Forged {
