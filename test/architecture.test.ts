@@ -28,6 +28,7 @@ const roomMates: Record<string, string> = {
   'details.ts': 'errors',
   'help.ts': 'errors',
   'limits.ts': 'errors',
+  'group-by.ts': 'errors',
   'lru-map.ts': 'errors',
   'shared.ts': 'errors',
   'stack.ts': 'errors',

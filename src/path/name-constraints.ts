@@ -5,6 +5,7 @@ import { type GeneralName, isHost } from '../x509/general-name.js'
 import type { DistinguishedName } from '../x509/name.js'
 import { attributeType, oid } from '../x509/oid.js'
 import type { Budget } from './budget.js'
+import { DomainSet, NetworkSet, parentOf } from './subtree-sets.js'
 
 /**
  * RFC 5280 §4.2.1.10. Each CA's constraints are digested once into sets that a name is looked up in by its own suffixes or prefixes, so that
@@ -23,7 +24,7 @@ interface SubtreeIndex {
   readonly forms: ReadonlySet<Form>
   /** Other forms, by name, that have at least one. */
   readonly unsupported: ReadonlySet<GeneralName['type']>
-  readonly dns: ReadonlySet<string>
+  readonly dns: DomainSet
   /** Domains one label above a dNSName subtree: what a wildcard could reach into. */
   readonly dnsParents: ReadonlySet<string>
   readonly mailboxes: ReadonlySet<string>
@@ -31,11 +32,11 @@ interface SubtreeIndex {
   readonly plainMailboxes: ReadonlySet<string>
   readonly mailHosts: ReadonlySet<string>
   /** Without the leading dot: the domains below these, not themselves. */
-  readonly mailDomains: ReadonlySet<string>
+  readonly mailDomains: DomainSet
   readonly uriHosts: ReadonlySet<string>
-  readonly uriDomains: ReadonlySet<string>
-  /** Network octets as text, by octets of the address and length of the prefix: `4/24`. */
-  readonly networks: ReadonlyMap<string, ReadonlySet<string>>
+  readonly uriDomains: DomainSet
+  /** By octets of the address: IPv4 and IPv6 are different names. */
+  readonly networks: { readonly 4: NetworkSet; readonly 16: NetworkSet }
   readonly directories: ReadonlySet<string>
 }
 
@@ -66,15 +67,15 @@ function indexOf(subtrees: readonly GeneralSubtree[], refuse: (reason: string) =
   const index = {
     forms: new Set<Form>(),
     unsupported: new Set<GeneralName['type']>(),
-    dns: new Set<string>(),
+    dns: new DomainSet(),
     dnsParents: new Set<string>(),
     mailboxes: new Set<string>(),
     plainMailboxes: new Set<string>(),
     mailHosts: new Set<string>(),
-    mailDomains: new Set<string>(),
+    mailDomains: new DomainSet(),
     uriHosts: new Set<string>(),
-    uriDomains: new Set<string>(),
-    networks: new Map<string, Set<string>>(),
+    uriDomains: new DomainSet(),
+    networks: { 4: new NetworkSet(), 16: new NetworkSet() },
     directories: new Set<string>(),
   }
   for (const { base, minimum, maximum } of subtrees) {
@@ -117,15 +118,13 @@ function indexOf(subtrees: readonly GeneralSubtree[], refuse: (reason: string) =
 const formOf = (type: GeneralName['type']): GeneralName['type'] =>
   type === 'userPrincipalName' || type === 'smtpUtf8Mailbox' ? 'otherName' : type
 
-const parentOf = (domain: string) => (domain.includes('.') ? domain.slice(domain.indexOf('.') + 1) : '')
-
 /** A mailbox, a host, or with a leading dot every host below a domain. */
 function addMail(
   index: {
     mailboxes: Set<string>
     plainMailboxes: Set<string>
     mailHosts: Set<string>
-    mailDomains: Set<string>
+    mailDomains: DomainSet
   },
   value: string,
   refuse: (reason: string) => Error,
@@ -150,7 +149,7 @@ const plainLocalPart = (local: string) => (local.startsWith('"') ? local.slice(1
 
 function addHostOrDomain(
   hosts: Set<string>,
-  domains: Set<string>,
+  domains: DomainSet,
   value: string,
   refuse: (reason: string) => Error,
   form: string,
@@ -163,31 +162,18 @@ function addHostOrDomain(
 }
 
 /** §4.2.1.10: address and mask; a mask with holes is no network (RFC 4632). */
-function addNetwork(networks: Map<string, Set<string>>, octets: Uint8Array, refuse: (reason: string) => Error): void {
-  const size = octets.length / 2
-  const prefix = prefixLength(octets.subarray(size))
-  if (prefix === undefined) throw refuse('the mask of an iPAddress constraint has holes')
-  const key = `${size}/${prefix}`
-  const known = networks.get(key) ?? new Set<string>()
-  networks.set(key, known)
-  known.add(networkText(octets.subarray(0, size), prefix))
+function addNetwork(networks: SubtreeIndex['networks'], octets: Uint8Array, refuse: (reason: string) => Error): void {
+  const size = octets.length === 8 ? 4 : 16
+  const mask = octets.subarray(size)
+  if (!isContiguous(mask)) throw refuse('the mask of an iPAddress constraint has holes')
+  networks[size].add(octets.subarray(0, size), mask)
 }
 
-function prefixLength(mask: Uint8Array): number | undefined {
-  let prefix = 0
-  while (prefix < mask.length * 8 && bitOf(mask, prefix)) prefix++
-  for (let i = prefix; i < mask.length * 8; i++) if (bitOf(mask, i)) return undefined
-  return prefix
-}
-
-const bitOf = (octets: Uint8Array, i: number) => (((octets[i >> 3] as number) >> (7 - (i & 7))) & 1) === 1
-
-function networkText(address: Uint8Array, prefix: number): string {
-  const network = Uint8Array.from(address, (octet, i) => {
-    const bits = Math.max(0, Math.min(8, prefix - 8 * i))
-    return octet & (0xff << (8 - bits))
-  })
-  return Buffer.from(network).toString('latin1')
+function isContiguous(mask: Uint8Array): boolean {
+  const firstZero = mask.findIndex((octet) => octet !== 0xff)
+  if (firstZero < 0) return true
+  const edge = ~(mask[firstZero] as number) & 0xff
+  return (edge & (edge + 1)) === 0 && mask.subarray(firstZero + 1).every((octet) => octet === 0)
 }
 
 // Checking names ---------------------------------------------------------------------------------------------------
@@ -257,7 +243,7 @@ function matcherOf(name: GeneralName): Matcher | undefined {
     case 'uniformResourceIdentifier':
       return matchUri(name.value)
     case 'iPAddress':
-      return plain('iPAddress', ({ networks }) => isInNetworks(name.octets, networks))
+      return plain('iPAddress', ({ networks }) => networks[name.octets.length === 4 ? 4 : 16].holds(name.octets))
     case 'directoryName':
       return plain('directoryName', ({ directories }) => isBelow(name.value, directories))
     default:
@@ -269,26 +255,14 @@ const plain = (form: Form, isWithin: Matcher['isWithin']): Matcher => ({ form, i
 
 /** A wildcard stands for one label: all of it has to be permitted, and none of it may be excluded (CVE-2025-61727). */
 function matchDns(name: string): Matcher {
-  if (!name.startsWith('*.')) return plain('dNSName', ({ dns }) => hasSuffix(name, dns))
+  if (!name.startsWith('*.')) return plain('dNSName', ({ dns }) => dns.holds(name))
   const domain = name.slice(2)
   return {
     form: 'dNSName',
-    isWithin: ({ dns }) => hasSuffix(domain, dns),
-    couldBeIn: ({ dns, dnsParents }) => hasSuffix(domain, dns) || dnsParents.has(domain),
+    isWithin: ({ dns }) => dns.holds(domain),
+    couldBeIn: ({ dns, dnsParents }) => dns.holds(domain) || dnsParents.has(domain),
   }
 }
-
-/** The name, or a domain it lies in, label by label; the empty domain holds everything. */
-function hasSuffix(name: string, domains: ReadonlySet<string>): boolean {
-  for (let domain = name; ; domain = parentOf(domain)) {
-    if (domains.has(domain)) return true
-    if (domain === '') return false
-  }
-}
-
-/** A domain the host lies in, itself not counted. */
-const hasProperSuffix = (host: string, domains: ReadonlySet<string>) =>
-  domains.size > 0 && hasSuffix(parentOf(host), domains)
 
 /**
  * The local part counts exactly (§7.5), the host in any case; what is excluded is so in quotation marks too. An SmtpUTF8Mailbox falls under
@@ -298,8 +272,7 @@ function matchMail(name: string): Matcher {
   const sign = name.lastIndexOf('@')
   const local = name.slice(0, sign)
   const host = name.slice(sign + 1).toLowerCase()
-  const isAtHost = ({ mailHosts, mailDomains }: SubtreeIndex) =>
-    mailHosts.has(host) || hasProperSuffix(host, mailDomains)
+  const isAtHost = ({ mailHosts, mailDomains }: SubtreeIndex) => mailHosts.has(host) || mailDomains.holdsBelow(host)
   return {
     form: 'rfc822Name',
     // The emailAddress of a subject was not read as a mailbox: `a@evil.test,b@good.test` is none.
@@ -321,19 +294,9 @@ const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/
 /** §4.2.1.10: the host of the authority; without one, or with an address for one, a constrained URI is refused. */
 function matchUri(name: string): Matcher {
   const host = (uriHost.exec(name)?.[1] ?? '').toLowerCase()
-  const isWithin: Matcher['isWithin'] = ({ uriHosts, uriDomains }) =>
-    uriHosts.has(host) || hasProperSuffix(host, uriDomains)
+  const isWithin: Matcher['isWithin'] = ({ uriHosts, uriDomains }) => uriHosts.has(host) || uriDomains.holdsBelow(host)
   const isIllegible = !isHost(host) || endsInNumber.test(host)
   return { form: 'uniformResourceIdentifier', isIllegible, isWithin, couldBeIn: isWithin }
-}
-
-/** One lookup for each prefix length in use: at most 33 or 129. */
-function isInNetworks(address: Uint8Array, networks: ReadonlyMap<string, ReadonlySet<string>>): boolean {
-  for (const [key, known] of networks) {
-    const [size, prefix] = key.split('/').map(Number) as [number, number]
-    if (size === address.length && known.has(networkText(address, prefix))) return true
-  }
-  return false
 }
 
 /** §7.1: the subtree's relative distinguished names are the first ones of the name. */

@@ -1,10 +1,13 @@
 import { type AnyClientCertError, type ClientCertErrorCode, deny, isClientCertError } from '../errors.js'
+import { groupBy } from '../group-by.js'
 import type { TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
+import type { DistinguishedName } from '../x509/name.js'
 import { Budget } from './budget.js'
 import type { CertificationPath } from './certification-path.js'
 import { mayIssue } from './extension-profile.js'
+import { IssuerGraph } from './issuer-graph.js'
 import type { IssuerMemory } from './issuer-memory.js'
 import { checkPoint, checkPublicKey } from './key-policy.js'
 import type { ResolvedProfile } from './profile.js'
@@ -108,6 +111,9 @@ class CandidatePaths {
   readonly #pool: IssuerPool
   readonly #inputs: PathInputs
   readonly #fail: (failure: Failure) => void
+  readonly #found = new Map<Certificate, readonly Certificate[]>()
+  #presented: ReadonlyMap<string, readonly Certificate[]> | undefined
+  #graph: IssuerGraph | undefined
 
   constructor(
     endEntity: Certificate,
@@ -145,11 +151,46 @@ class CandidatePaths {
   }
 
   #issuersOf(certificate: Certificate): readonly Certificate[] {
-    const { profile, at } = this.#inputs
-    const issuers = issuersFor(certificate, this.#pool, at)
+    const { profile } = this.#inputs
+    const issuers = this.#inOrder(certificate)
     if (issuers.length === 0 || this.#length() < profile.maxIntermediates) return issuers
     this.#fail({ error: tooLong(profile), rank: 0 })
     return []
+  }
+
+  /** Best first, those from which no anchor is reached left out. One candidate needs no order: that is what most paths have. */
+  #inOrder(certificate: Certificate): readonly Certificate[] {
+    const known = this.#found.get(certificate)
+    if (known !== undefined) return known
+    let issuers = this.#candidates(certificate)
+    if (issuers.length > 1) {
+      const { at } = this.#inputs
+      // Up to the first choice there was one way only, so that its map holds whatever is looked at after it.
+      this.#graph ??= new IssuerGraph(certificate, this.#trust, (each) => this.#candidates(each))
+      const graph = this.#graph
+      const better = (a: Certificate, b: Certificate) =>
+        preference(b, certificate, at) - preference(a, certificate, at) || graph.distanceOf(a) - graph.distanceOf(b)
+      issuers = issuers.filter((issuer) => graph.distanceOf(issuer) < Number.POSITIVE_INFINITY).sort(better)
+    }
+    this.#found.set(certificate, issuers)
+    return issuers
+  }
+
+  #candidates({ issuer }: Certificate): readonly Certificate[] {
+    const { presented, configured, memory } = this.#pool
+    const found = [
+      ...this.#presentedBy(issuer, presented),
+      ...(configured?.bySubject(issuer).map((known) => known.certificate) ?? []),
+      ...(memory?.bySubject(issuer) ?? []),
+    ]
+    if (found.length < 2) return found
+    return [...new Map(found.map((candidate) => [candidate.fingerprint, candidate])).values()]
+  }
+
+  #presentedBy(name: DistinguishedName, presented: readonly Certificate[]): readonly Certificate[] {
+    if (presented.length < 4) return presented.filter(({ subject }) => subject.equals(name))
+    this.#presented ??= groupBy(presented, ({ subject }) => subject.comparisonKey)
+    return this.#presented.get(name.comparisonKey) ?? []
   }
 
   /** Intermediates as RFC 5280 §4.2.1.9 counts them: self-issued ones, which carry a CA from key to key, do not count. */
@@ -179,18 +220,6 @@ function anchorsFor({ issuer, extensions }: Certificate, trust: TrustSnapshot): 
   if (namesakes.length < 2 || keyIdentifier === undefined) return namesakes
   const agreeing = new Set(trust.byKeyIdentifier(issuer, keyIdentifier))
   return [...agreeing, ...namesakes.filter((anchor) => !agreeing.has(anchor))]
-}
-
-function issuersFor(certificate: Certificate, pool: IssuerPool, at: number): readonly Certificate[] {
-  const { issuer } = certificate
-  const found = [
-    ...pool.presented.filter(({ subject }) => subject.equals(issuer)),
-    ...(pool.configured?.bySubject(issuer).map((known) => known.certificate) ?? []),
-    ...(pool.memory?.bySubject(issuer) ?? []),
-  ]
-  if (found.length < 2) return found
-  const distinct = [...new Map(found.map((candidate) => [candidate.fingerprint, candidate])).values()]
-  return distinct.sort((a, b) => preference(b, certificate, at) - preference(a, certificate, at))
 }
 
 /** RFC 4158 §3.5: a key identifier that agrees weighs most, then being a CA, then being valid now. */

@@ -1,3 +1,4 @@
+import { groupBy } from '../group-by.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { DistinguishedName } from '../x509/name.js'
 import { oid } from '../x509/oid.js'
@@ -88,18 +89,8 @@ function isNamedAs(certificate: Certificate, pinned: Certificate): boolean {
   )
 }
 
-function group<T extends TrustAnchor>(
-  anchors: readonly T[],
-  keyOf: (anchor: T) => string | undefined,
-): Map<string, T[]> {
-  const groups = new Map<string, T[]>()
-  for (const anchor of anchors) {
-    const key = keyOf(anchor)
-    if (key === undefined) continue
-    const known = groups.get(key)
-    if (known === undefined) groups.set(key, [anchor])
-    else known.push(anchor)
-  }
+function group<T>(items: readonly T[], keyOf: (item: T) => string | undefined): ReadonlyMap<string, readonly T[]> {
+  const groups = groupBy(items, keyOf)
   for (const list of groups.values()) Object.freeze(list)
   return groups
 }
