@@ -211,20 +211,33 @@ export function toIdentity(path: CertificationPath, via: 'tls' | 'proxy', princi
 }
 
 function namesOf(names: readonly GeneralName[]): IdentityNames {
-  const text = (...types: GeneralName['type'][]) =>
-    Object.freeze(
-      names.flatMap((name) =>
-        types.includes(name.type) && 'value' in name && typeof name.value === 'string' ? [name.value] : [],
-      ),
-    )
-  return Object.freeze({
-    dns: text('dNSName'),
-    uri: text('uniformResourceIdentifier'),
-    email: text('rfc822Name', 'smtpUtf8Mailbox'),
-    ip: text('iPAddress'),
-    upn: text('userPrincipalName'),
-    directory: Object.freeze(names.flatMap((name) => (name.type === 'directoryName' ? [name.value.freeze()] : []))),
-  })
+  const found = {
+    dns: none(),
+    uri: none(),
+    email: none(),
+    ip: none(),
+    upn: none(),
+    directory: [] as DistinguishedName[],
+  }
+  for (const name of names) {
+    if (name.type === 'directoryName') found.directory.push(name.value.freeze())
+    const form = textForms[name.type]
+    if (form !== undefined && 'value' in name && typeof name.value === 'string') found[form].push(name.value)
+  }
+  for (const list of Object.values(found)) Object.freeze(list)
+  return Object.freeze(found)
+}
+
+const none = (): string[] => []
+
+/** Where a name of each form that is text goes. */
+const textForms: { readonly [T in GeneralName['type']]?: Exclude<keyof IdentityNames, 'directory'> } = {
+  dNSName: 'dns',
+  uniformResourceIdentifier: 'uri',
+  rfc822Name: 'email',
+  smtpUtf8Mailbox: 'email',
+  iPAddress: 'ip',
+  userPrincipalName: 'upn',
 }
 
 /** As Node prints it: upper-case hex of whole octets without the sign octet; a minus sign before a negative one; `0` for zero. */

@@ -1,6 +1,6 @@
 import { type AnyClientCertError, type ClientCertErrorCode, deny, isClientCertError } from '../errors.js'
 import { groupBy } from '../group-by.js'
-import type { TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
+import type { Pin, TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { DistinguishedName } from '../x509/name.js'
@@ -25,45 +25,84 @@ export interface IssuerPool {
   readonly memory?: IssuerMemory
 }
 
+/** Paths one after the other; at the end, the reason against the best of those that failed. */
+export type VerifiedPaths = Iterator<CertificationPath, AnyClientCertError, void>
+
 /**
- * Every valid path from an end entity to an anchor, best first (RFC 4158). Ends by returning the reason against the best of those that
- * failed; a budget that runs out is thrown, because it proves nothing.
+ * Every valid path from an end entity to an anchor, best first (RFC 4158). Ends with the reason against the best of those that failed; a budget
+ * that runs out is thrown, because it proves nothing.
  *
  * Candidates are chained by name first and validated from the anchor down afterwards, so that no key an attacker chose is ever used
  * before an anchor has vouched for it.
  */
-export function* verifiedPaths(
+export function verifiedPaths(
   endEntity: Certificate,
   trust: TrustSnapshot,
   pool: IssuerPool,
   profile: ResolvedProfile,
   at: number,
-): Generator<CertificationPath, AnyClientCertError, void> {
-  const pin = trust.pinOf(endEntity)
-  if (pin !== undefined) {
-    checkPinned(endEntity, profile, at)
-    yield toPath([endEntity], { ...pin, certificate: endEntity }, [])
-  }
+): VerifiedPaths {
   const budget = new Budget(profile)
-  const inputs: PathInputs = { profile, at, budget, isSignedBy: rememberSignatures(profile, budget, pool.memory) }
-  let best: Failure | undefined
-  const fail = (failure: Failure) => {
-    if (best === undefined || failure.rank > best.rank) best = failure
+  const inputs = { profile, at, budget, isSignedBy: rememberSignatures(profile, budget, pool.memory) }
+  return new PathSearch(endEntity, trust, pool, inputs)
+}
+
+/** Not a generator: V8 leaves those in its interpreter when they run once a validation. */
+class PathSearch implements VerifiedPaths {
+  readonly #endEntity: Certificate
+  readonly #trust: TrustSnapshot
+  readonly #pool: IssuerPool
+  readonly #inputs: PathInputs
+  readonly #candidates: CandidatePaths
+  #pin: Pin | undefined
+  #best: Failure | undefined
+
+  constructor(endEntity: Certificate, trust: TrustSnapshot, pool: IssuerPool, inputs: PathInputs) {
+    this.#endEntity = endEntity
+    this.#trust = trust
+    this.#pool = pool
+    this.#inputs = inputs
+    this.#pin = trust.pinOf(endEntity)
+    this.#candidates = new CandidatePaths(endEntity, trust, pool, inputs, (failure) => this.#fail(failure))
   }
-  const candidates = new CandidatePaths(endEntity, trust, pool, inputs, fail)
-  for (let candidate = candidates.next(); candidate !== undefined; candidate = candidates.next()) {
-    const { path, anchor } = candidate
-    let policies: ReadonlySet<string>
+
+  next(): IteratorResult<CertificationPath, AnyClientCertError> {
+    const pin = this.#pin
+    if (pin !== undefined) {
+      this.#pin = undefined
+      return { done: false, value: this.#pinned(pin) }
+    }
+    for (;;) {
+      const candidate = this.#candidates.next()
+      if (candidate === undefined) break
+      const policies = this.#validate(candidate)
+      if (policies !== undefined) return { done: false, value: toPath(candidate.path, candidate.anchor, [...policies]) }
+    }
+    return { done: true, value: this.#best?.error ?? unknownIssuer(this.#endEntity, this.#pool.presented, this.#trust) }
+  }
+
+  /** A pinned end entity is trusted by itself; only time and key strength can speak against it. */
+  #pinned(pin: Pin): CertificationPath {
+    const { profile, at } = this.#inputs
+    checkValidity(this.#endEntity, 0, at)
+    checkPublicKey(this.#endEntity, 0, profile)
+    checkPoint(this.#endEntity, 0)
+    return toPath([this.#endEntity], { ...pin, certificate: this.#endEntity }, [])
+  }
+
+  #validate({ path, anchor }: Candidate): ReadonlySet<string> | undefined {
     try {
-      policies = validatePath(path, anchor.certificate, inputs)
+      return validatePath(path, anchor.certificate, this.#inputs)
     } catch (error) {
       if (!isClientCertError(error) || error.code === 'ERR_CLIENT_CERT_BUDGET') throw error
-      fail({ error, rank: rankOf(error) })
-      continue
+      this.#fail({ error, rank: rankOf(error) })
+      return undefined
     }
-    yield toPath(path, anchor, [...policies])
   }
-  return best?.error ?? unknownIssuer(endEntity, pool.presented, trust)
+
+  #fail(failure: Failure): void {
+    if (this.#best === undefined || failure.rank > this.#best.rank) this.#best = failure
+  }
 }
 
 function toPath(
@@ -78,13 +117,6 @@ function toPath(
     notAfter,
     policies: Object.freeze(policies),
   }) as CertificationPath
-}
-
-/** A pinned end entity is trusted by itself; only time and key strength can speak against it. */
-function checkPinned(certificate: Certificate, profile: ResolvedProfile, at: number): void {
-  checkValidity(certificate, 0, at)
-  checkPublicKey(certificate, 0, profile)
-  checkPoint(certificate, 0)
 }
 
 interface Candidate {

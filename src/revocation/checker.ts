@@ -30,7 +30,7 @@ export interface UnrevokedPath {
  * path where there is none.
  */
 export async function firstUnrevoked(
-  paths: Generator<CertificationPath, AnyClientCertError, void>,
+  paths: Iterator<CertificationPath, AnyClientCertError, void>,
   checker: RevocationChecker | 'none',
   at: number,
 ): Promise<UnrevokedPath> {

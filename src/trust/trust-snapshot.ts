@@ -28,16 +28,12 @@ export class TrustSnapshot {
   readonly #pinnedCertificates: ReadonlyMap<string, Pin>
   readonly #pinnedKeys: ReadonlyMap<string, readonly Pin[]>
   readonly #bySubject: ReadonlyMap<string, readonly TrustAnchor[]>
-  readonly #byKeyIdentifier: ReadonlyMap<string, readonly TrustAnchor[]>
+  #byKeyIdentifier: ReadonlyMap<string, readonly TrustAnchor[]> | undefined
   readonly generation: number
 
   constructor(anchors: readonly TrustAnchor[], pinned: readonly Pin[] = []) {
     this.anchors = distinct(anchors)
     this.#bySubject = group(this.anchors, ({ certificate }) => certificate.subject.comparisonKey)
-    this.#byKeyIdentifier = group(this.anchors, ({ certificate }) => {
-      const keyIdentifier = certificate.extensions.subjectKeyIdentifier
-      return keyIdentifier && keyed(certificate.subject, keyIdentifier)
-    })
     this.pinned = distinct(pinned)
     const [certificates, keys] = [
       this.pinned.filter(({ by }) => by === 'certificate'),
@@ -55,6 +51,11 @@ export class TrustSnapshot {
 
   /** Anchors whose subject is this name and whose subjectKeyIdentifier these octets: found at once among any number of namesakes. */
   byKeyIdentifier(name: DistinguishedName, keyIdentifier: Uint8Array): readonly TrustAnchor[] {
+    // Asked for among namesakes only, which most stores have not got.
+    this.#byKeyIdentifier ??= group(this.anchors, ({ certificate }) => {
+      const own = certificate.extensions.subjectKeyIdentifier
+      return own && keyed(certificate.subject, own)
+    })
     return this.#byKeyIdentifier.get(keyed(name, keyIdentifier)) ?? none
   }
 

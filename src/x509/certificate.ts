@@ -89,7 +89,7 @@ export class Certificate {
     this.notAfter = validity.time()
     if (this.notAfter < this.notBefore) throw new DerError('notAfter is before notBefore', validity.start)
     validity.finish()
-    this.subject = DistinguishedName.read(tbs)
+    this.subject = DistinguishedName.read(tbs, this.issuer)
     this.publicKey = readSubjectPublicKeyInfo(tbs)
     skipUniqueIdentifiers(tbs, this.version)
     this.extensionList = readExtensions(tbs, this.version)

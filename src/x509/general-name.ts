@@ -122,12 +122,25 @@ const isAny = () => true
 // meaning, and no rule of ours expands it.
 const isDnsName = (text: string) => isHost(text.startsWith('*.') ? text.slice(2) : text)
 
+/** Labels of letters, digits and inner hyphens, 63 characters at most, 253 in all (RFC 1034 §3.5, RFC 1123 §2.1). */
 export function isHost(text: string): boolean {
-  return (
-    text.length <= 253 &&
-    text.split('.').every((label) => /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label))
-  )
+  if (text.length === 0 || text.length > 253) return false
+  let label = 0
+  for (let i = 0; i <= text.length; i++) {
+    const c = i === text.length ? dot : text.charCodeAt(i)
+    if (c === dot) {
+      const isLabel =
+        i > label && i - label <= 63 && text.charCodeAt(label) !== hyphen && text.charCodeAt(i - 1) !== hyphen
+      if (!isLabel) return false
+      label = i + 1
+    } else if (c >= 128 || ldh[c] !== 1) return false
+  }
+  return true
 }
+
+const [dot, hyphen] = [0x2e, 0x2d]
+const ldh = new Uint8Array(128)
+for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-') ldh[c.charCodeAt(0)] = 1
 
 /** RFC 5280 §4.2.1.6: a Mailbox of RFC 2821 §4.1.2, no phrase, no angle brackets. */
 function isMailbox(text: string): boolean {

@@ -77,16 +77,22 @@ export class DistinguishedName {
     return this
   }
 
-  /** Reads the Name the cursor stands on (RFC 5280 §4.1.2.4). Throws {@link DerError}. */
-  static read(reader: DerReader): DistinguishedName {
+  /**
+   * Reads the Name the cursor stands on (RFC 5280 §4.1.2.4). Throws {@link DerError}.
+   *
+   * @param known a name that may stand there again: the issuer of a self-signed certificate is its subject
+   */
+  static read(reader: DerReader, known?: DistinguishedName): DistinguishedName {
     const from = reader.position
     const sequence = reader.enter()
+    const der = reader.bytes.subarray(from, reader.position)
+    if (known !== undefined && known.#der !== undefined && Buffer.compare(known.#der, der) === 0) return known
     const rdns: RelativeDistinguishedName[] = []
     while (sequence.peek() !== -1) {
       if (rdns.length === limits.nameParts) throw new DerError('name has too many parts', sequence.position)
       rdns.push(readRdn(sequence))
     }
-    return new DistinguishedName(rdns, reader.bytes.subarray(from, reader.position))
+    return new DistinguishedName(rdns, der)
   }
 
   /** Reads one RelativeDistinguishedName as a name below `base`: a distribution point's nameRelativeToCRLIssuer. */
@@ -182,8 +188,9 @@ function readRdn(sequence: DerReader): RelativeDistinguishedName {
 function readAttributes(set: DerReader): RelativeDistinguishedName {
   const attributes: AttributeTypeAndValue[] = []
   let previous: Uint8Array | undefined
-  while (set.peek() !== -1) {
+  do {
     if (attributes.length === limits.nameParts) throw new DerError('name has too many parts', set.position)
+    if (set.peek() === -1) throw new DerError('relative distinguished name is empty', set.position)
     const from = set.position
     const pair = set.enter()
     if (attributes.length > 0 || set.peek() !== -1) {
@@ -198,9 +205,9 @@ function readAttributes(set: DerReader): RelativeDistinguishedName {
     pair.next()
     attributes.push(new AttributeTypeAndValue(type, pair.tag, pair.bytes, pair.start, pair.end))
     pair.finish()
-  }
-  if (attributes.length === 0) throw new DerError('relative distinguished name is empty', set.position)
-  return attributes
+  } while (set.peek() !== -1)
+  // A list that grew keeps room for sixteen more; nearly every name part is one attribute, and stores hold many names.
+  return attributes.length === 1 ? [attributes[0] as AttributeTypeAndValue] : attributes
 }
 
 /** Injective: every part carries its length, so that no value can imitate a boundary. */
@@ -259,7 +266,11 @@ function formatAttribute(attribute: AttributeTypeAndValue): string {
   return `${name}=${escapeValue(value)}`
 }
 
+/** What needs no look at it: most values. */
+const plainValue = /^[A-Za-z0-9](?:[A-Za-z0-9 .:/@_-]*[A-Za-z0-9])?$/
+
 function escapeValue(value: string): string {
+  if (plainValue.test(value)) return value
   let text = value
     .replace(/["+,;<>\\]/g, '\\$&')
     .replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, (run) =>

@@ -255,7 +255,7 @@ describe('P-11: of several paths', () => {
 })
 
 describe('firstUnrevoked', () => {
-  function paths(credential: TestCredential): Generator<CertificationPath, AnyClientCertError, void> {
+  function paths(credential: TestCredential): Iterator<CertificationPath, AnyClientCertError, void> {
     const trust = new TrustSnapshot([{ certificate: Certificate.parse(pki.root.certificate.der) }])
     const presented = credential.chain.map(({ der }) => Certificate.parse(der))
     const pool = { presented, bySubject: () => [] }
