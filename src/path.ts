@@ -2,7 +2,7 @@ import { type AnyClientCertError, ClientCertConfigError, isClientCertError, refu
 import { limits } from './limits.js'
 import { type PathProfile, resolveProfile } from './path/profile.js'
 import { type IssuerPool, verifiedPaths } from './path/verified-paths.js'
-import { TrustSnapshot } from './trust/trust-snapshot.js'
+import { type TrustAnchor, TrustSnapshot } from './trust/trust-snapshot.js'
 import { Certificate } from './x509/certificate.js'
 
 export {
@@ -60,7 +60,7 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
   try {
     const endEntity = Certificate.parse(input.certificate, 0)
     const pool = poolOf(input.intermediates ?? [])
-    const trust = new TrustSnapshot(input.trustAnchors.map((der) => ({ certificate: Certificate.parse(der) })))
+    const trust = new TrustSnapshot(input.trustAnchors.map(anchorOf))
     const { value, done } = verifiedPaths(endEntity, trust, pool, profile, input.at.getTime()).next()
     if (done) return { valid: false, error: value }
     const path = [...value.certificates, value.anchor.certificate].map(({ der }) => Uint8Array.from(der))
@@ -69,6 +69,17 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
     if (isClientCertError(error)) return { valid: false, error }
     throw error
   }
+}
+
+/** Callers give the same anchors again and again: what was read of one is kept while its octets are there, and are the same. */
+const anchors = new WeakMap<Uint8Array, TrustAnchor>()
+
+function anchorOf(der: Uint8Array): TrustAnchor {
+  const known = anchors.get(der)
+  if (known !== undefined && Buffer.compare(known.certificate.der, der) === 0) return known
+  const anchor = { certificate: Certificate.parse(der) }
+  anchors.set(der, anchor)
+  return anchor
 }
 
 /** What does not parse is passed over; what does is found by its name, however many there are. */

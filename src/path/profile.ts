@@ -134,9 +134,12 @@ function digest(profile: PathProfile): ResolvedProfile {
   }
   return Object.freeze({
     ...profile,
-    signatureAlgorithms: identifiers('signatureAlgorithms', profile.signatureAlgorithms, signatureAlgorithmOid, [
-      ...signatureAlgorithmNames,
-    ]),
+    signatureAlgorithms: identifiers(
+      'signatureAlgorithms',
+      profile.signatureAlgorithms,
+      signatureAlgorithmOid,
+      signatureAlgorithmNames,
+    ),
     initialPolicySet: policies(profile.initialPolicySet),
     curves: identifiers('curves', profile.curves, curveIdentifier, [...curveIdentifiers.keys()]),
   })
@@ -166,13 +169,18 @@ function checkType(name: string, value: unknown, fallback: unknown): void {
   throw new ClientCertConfigError(`profile.${name}: expected ${wanted}, got ${JSON.stringify(value) ?? typeof value}`)
 }
 
+/** Lists that cannot change are looked up once: the defaults, which nearly every profile has. */
+const remembered = new WeakMap<readonly string[], ReadonlySet<string>>()
+
 function identifiers(
   name: string,
   written: readonly string[],
   identify: (item: string) => string | undefined,
   known: readonly string[],
 ): ReadonlySet<string> {
-  return new Set(
+  const digested = remembered.get(written)
+  if (digested !== undefined) return digested
+  const found = new Set(
     written.map((item) => {
       const identifier = identify(item)
       if (identifier !== undefined) return identifier
@@ -182,4 +190,6 @@ function identifiers(
       )
     }),
   )
+  if (Object.isFrozen(written)) remembered.set(written, found)
+  return found
 }

@@ -256,6 +256,15 @@ describe('input', () => {
     }
   })
 
+  test('an anchor whose octets are overwritten in place is read anew', async () => {
+    const leaf = await pki.root.issue()
+    const anchor = Uint8Array.from(pki.root.certificate.der)
+    expect(await verdict(leaf, { anchors: [{ der: anchor }] })).toBe('accepted')
+    expect(await verdict(leaf, { anchors: [{ der: anchor }] })).toBe('accepted')
+    anchor.fill(0)
+    expect(await verdict(leaf, { anchors: [{ der: anchor }] })).toMatch(/^ERR_CLIENT_CERT_MALFORMED/)
+  })
+
   test('no anchors, and unknown options, are mistakes of the caller', async () => {
     const leaf = await pki.root.issue()
     await expect(validate(leaf, { anchors: [] })).rejects.toThrow(/trustAnchors is empty/)
