@@ -1,5 +1,7 @@
+import { inspect } from 'node:util'
 import type { ClientCertErrorCode, ClientCertErrorDetails, Refusal } from './details.js'
 import { helpFor } from './help.js'
+import { limits } from './limits.js'
 import { muteStack } from './stack.js'
 
 export type {
@@ -103,7 +105,7 @@ export class ClientCertError<C extends ClientCertErrorCode = ClientCertErrorCode
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     unmute()
     this.code = code
-    this.detail = detail
+    this.detail = bounded(detail)
     this.depth = options.depth
     this.status = options.status ?? status
     this.headers = headersFor(this.status)
@@ -120,6 +122,11 @@ export class ClientCertError<C extends ClientCertErrorCode = ClientCertErrorCode
     return helpFor(this as unknown as Refusal)
   }
 
+  /** What `console.error(error)` prints, which Express does with every refusal: the operator's line, in which nothing is raw. */
+  [inspect.custom](): string {
+    return `${this.name} ${this.code} (${this.status}): ${this.help}`
+  }
+
   /** What a client may read: `response.json(error)` must not tell it more. Log `code`, `detail` and `help`. */
   toJSON(): object {
     const { name, message, status } = this
@@ -129,6 +136,21 @@ export class ClientCertError<C extends ClientCertErrorCode = ClientCertErrorCode
 
 /** Every refusal, so that a `switch (error.code)` narrows `error.detail`. */
 export type AnyClientCertError = { [C in ClientCertErrorCode]: ClientCertError<C> }[ClientCertErrorCode]
+
+/** Refusals are remembered and handed around: their facts are few, short, and cannot be changed. */
+function bounded<T extends object>(detail: T): T {
+  const facts = Object.entries(detail).map(([name, fact]) => [name, boundedFact(fact)])
+  return Object.freeze(Object.fromEntries(facts)) as T
+}
+
+function boundedFact(fact: unknown): unknown {
+  if (typeof fact === 'string') return fact.length > limits.detailCharacters ? cut(fact) : fact
+  if (Array.isArray(fact)) return Object.freeze(fact.slice(0, limits.detailEntries).map(boundedFact))
+  return fact
+}
+
+/** By way of octets: a part of a string keeps the whole of it alive. */
+const cut = (text: string) => `${Buffer.from(text.slice(0, limits.detailCharacters - 1)).toString()}…`
 
 function publicMessage(status: number): string {
   if (status === 401) return 'client certificate required'

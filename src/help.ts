@@ -52,15 +52,12 @@ export function duration(milliseconds: number): string {
 const instant = (date: Date) =>
   Number.isNaN(date.getTime()) ? 'at an unknown time' : date.toISOString().replace('.000Z', 'Z')
 
-/** Of one sentence: a few quoted values and what is said about them. */
-const maximumCharacters = 1_500
-
 /** One fact, one fix: the operator's sentence for a refusal. One line, whatever a checker, a rule or a proxy put into its facts. */
 export function helpFor(error: Refusal): string {
   const sentence = sentenceFor(error)
-  const text = printable(sentence.slice(0, maximumCharacters))
-  const isWhole = sentence.length <= maximumCharacters && text.length <= maximumCharacters
-  return isWhole ? text : `${text.slice(0, maximumCharacters - 1)}…`
+  const text = printable(sentence.slice(0, limits.helpCharacters))
+  const isWhole = sentence.length <= limits.helpCharacters && text.length <= limits.helpCharacters
+  return isWhole ? text : `${text.slice(0, limits.helpCharacters - 1)}…`
 }
 
 function sentenceFor(error: Refusal): string {

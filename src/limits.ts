@@ -29,10 +29,17 @@ export const limits = {
   nameComparisons: 50_000,
   /** Nodes of the valid policy graph: OpenSSL allows 1,000 (CVE-2023-0464). */
   policyNodes: 2_048,
+  /** Header fields of one request in header mode: Node 20 keeps 1,000 and drops the others without a word. */
+  headerFields: 1_000,
   /** Octets of one forwarded-certificate header: percent-encoded PEM of `certificateBytes` at its worst expansion. */
   headerBytes: 65_536,
   /** Characters of one value that came from a peer, in any text we write. Go's error text was quadratic in CVE-2025-61729. */
   quotedCharacters: 256,
+  /** Characters of one fact a refusal carries, and entries of a list in it: refusals are remembered. */
+  detailCharacters: 1_024,
+  detailEntries: 16,
+  /** Characters of one sentence for the operator: a few quoted values and what is said about them. */
+  helpCharacters: 1_500,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */
   trustFileBytes: 64 * 1024 * 1024,
 } as const

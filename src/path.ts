@@ -55,6 +55,12 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
   if (!(input.at instanceof Date) || Number.isNaN(input.at.getTime())) {
     throw new ClientCertConfigError('validateCertificationPath: at is not a valid Date')
   }
+  if (!(input.certificate instanceof Uint8Array)) {
+    throw new ClientCertConfigError('validateCertificationPath: certificate is not octets (Uint8Array, DER)')
+  }
+  if (!Array.isArray(input.trustAnchors) || !input.trustAnchors.every((der) => der instanceof Uint8Array)) {
+    throw new ClientCertConfigError('validateCertificationPath: trustAnchors is not a list of octets (Uint8Array, DER)')
+  }
   if (input.trustAnchors.length === 0)
     throw new ClientCertConfigError('validateCertificationPath: trustAnchors is empty')
   try {

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
+import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '../errors.js'
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
+import type { CertificationPath } from '../path/certification-path.js'
 import { IssuerMemory } from '../path/issuer-memory.js'
 import { verifiedPaths } from '../path/verified-paths.js'
 import { firstUnrevoked } from '../revocation/checker.js'
@@ -65,12 +66,21 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
   async function accept(reading: Reading, request: AnyRequest | undefined, at: number): Promise<Accepted> {
-    if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
-    if (reading.presented === undefined) throw deny('ERR_CLIENT_CERT_ABSENT', reading.absent)
-    const epoch = epochOf(settings)
-    const [authentication, remembered] = await authenticate(reading, reading.presented, epoch, at)
-    if (rules !== undefined) await demand(rules, authentication.identity, request)
-    return { authentication, remembered }
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
+      if (reading.presented === undefined) throw deny('ERR_CLIENT_CERT_ABSENT', reading.absent)
+      const epoch = epochOf(settings)
+      const moment = attempt === 1 ? at : now()
+      const [authentication, remembered] = await authenticate(reading, reading.presented, epoch, moment)
+      if (rules !== undefined) await demand(rules, authentication.identity, request)
+      // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
+      if (!closed && isSameEpoch(epoch, epochOf(settings)) && isWithin(authentication.path, now())) {
+        return { authentication, remembered }
+      }
+    }
+    throw deny('ERR_CLIENT_CERT_NOT_READY', {
+      reason: 'trust or revocation changed while the request was decided about',
+    })
   }
 
   async function authenticate(
@@ -91,7 +101,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     }
     const refusalKey = key + presented.intermediates.map((der) => hash('sha256', der, 'base64')).join()
     const refused = memory.refusalOf(refusalKey, epoch, at)
-    if (refused !== undefined) throw refused.error
+    // Its own error for every request: applications write to them.
+    if (refused !== undefined) throw withAnswer(refused.error, {})
 
     try {
       const authentication = await validate(reading, presented, epoch, at)
@@ -119,8 +130,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const identity = await identify(toIdentity(path, presented.via), (principal) =>
         toIdentity(path, presented.via, principal),
       )
-      // The second that notAfter names belongs to the validity (RFC 5280 §4.1.2.5).
-      return { identity, path, decidedAt: at, holdsUntil: Math.min(holdsUntil, path.notAfter + 999) }
+      return { identity, path, decidedAt: at, holdsUntil: Math.min(holdsUntil, lastMillisecond(path)) }
     } catch (error) {
       throw isClientCertError(error) ? explain(error, { reading, unreadable, trust: settings.trust.label }) : error
     }
@@ -133,7 +143,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   ): Promise<ClientIdentity> {
     if (resolve === undefined) return bare
     const principal = await resolve(bare)
-    if (principal === undefined || principal === null) {
+    // `allowed.has(…)` and `found && partner` are what people write: false and its like are nobody.
+    if (!principal) {
       throw deny(
         'ERR_CLIENT_CERT_PRINCIPAL',
         { subject: bare.subject.toString(), fingerprint: bare.fingerprint },
@@ -219,6 +230,16 @@ interface Accepted {
   authentication: Authentication
   remembered: boolean
 }
+
+/** How often a request is decided about anew when what it was decided with changes meanwhile. */
+const attempts = 3
+
+const isSameEpoch = (a: Epoch, b: Epoch) =>
+  a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation
+
+/** The second that notAfter names belongs to the validity (RFC 5280 §4.1.2.5). */
+const lastMillisecond = ({ notAfter }: CertificationPath) => notAfter + 999
+const isWithin = (path: CertificationPath, at: number) => at <= lastMillisecond(path)
 
 /** Taken once per decision, so that a reload never mixes two stores in one. */
 function epochOf({ trust, intermediates, revocation }: Settings): Epoch {

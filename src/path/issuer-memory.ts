@@ -45,10 +45,11 @@ export class IssuerMemory {
   }
 
   #file(issuer: Certificate): void {
-    if (this.#byFingerprint.get(issuer.fingerprint) === issuer) return
     this.#byFingerprint.set(issuer.fingerprint, issuer)
     const key = issuer.subject.comparisonKey
-    const namesakes = (this.#bySubject.get(key) ?? []).filter(({ fingerprint }) => fingerprint !== issuer.fingerprint)
+    const known = this.#bySubject.get(key) ?? []
+    if (known.includes(issuer)) return
+    const namesakes = known.filter(({ fingerprint }) => fingerprint !== issuer.fingerprint)
     this.#bySubject.set(key, [issuer, ...namesakes].slice(0, perName))
   }
 }

@@ -301,8 +301,7 @@ function matchUri(name: string): Matcher {
 
 /** §7.1: the subtree's relative distinguished names are the first ones of the name. */
 function isBelow(name: DistinguishedName, directories: ReadonlySet<string>): boolean {
-  for (const key of name.prefixKeys()) if (directories.has(key)) return true
-  return false
+  return name.prefixKeys.some((key) => directories.has(key))
 }
 
 function refuseName(

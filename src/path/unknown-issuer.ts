@@ -49,14 +49,23 @@ function followNames(endEntity: Certificate, presented: readonly Certificate[]):
 
 /** An anchor of the same organisation, or whose common name begins with the same word: the root that issuer is likely to lead to. */
 function relatedAnchor(issuer: DistinguishedName, trust: TrustSnapshot): string | undefined {
-  const related = trust.anchors.slice(0, 100).find(({ certificate }) => isRelated(issuer, certificate.subject))
+  const [organization, word] = traitsOf(issuer)
+  const related = trust.anchors.slice(0, 100).find(({ certificate }) => {
+    const [itsOrganization, itsWord] = traitsOf(certificate.subject)
+    return isShared(organization, itsOrganization) || isShared(word, itsWord)
+  })
   return related?.certificate.subject.toString()
 }
 
-function isRelated(a: DistinguishedName, b: DistinguishedName): boolean {
-  const shared = (type: string, part: (value: string) => string) => {
-    const [left, right] = [a.get(type), b.get(type)]
-    return left !== undefined && right !== undefined && part(left).length > 2 && part(left) === part(right)
+const isShared = (a: string | undefined, b: string | undefined) => a !== undefined && a.length > 2 && a === b
+
+/** Preparing a name costs what its length costs, and whoever wrote this one is a stranger: a hint is not worth more than a short name. */
+const traitCharacters = 256
+
+function traitsOf(name: DistinguishedName): [organization: string | undefined, firstWord: string | undefined] {
+  const trait = (type: string) => {
+    const value = name.get(type)
+    return value === undefined || value.length > traitCharacters ? undefined : prepare(value)
   }
-  return shared('O', prepare) || shared('CN', (value) => prepare(value).split(' ')[0] as string)
+  return [trait('O'), trait('CN')?.split(' ')[0]]
 }

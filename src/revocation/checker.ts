@@ -3,7 +3,10 @@ import type { CertificationPath } from '../path/certification-path.js'
 
 /** What a checker learned about a whole path. */
 export type RevocationStatus =
-  /** Every certificate it answers for is good; `validUntil` is when it has to be asked again. */
+  /**
+   * Every certificate it answers for is good; `validUntil` is when it has to be asked again. Without it, and without `generation` on the
+   * checker, it is asked on every request.
+   */
   | { readonly status: 'good'; readonly validUntil?: Date }
   | { readonly status: 'revoked'; readonly depth: number; readonly reason?: string; readonly since?: Date }
   | { readonly status: 'unknown'; readonly reason: string; readonly depth?: number }
@@ -41,7 +44,9 @@ export async function firstUnrevoked(
     if (checker === 'none') return { path: value, holdsUntil: Number.POSITIVE_INFINITY }
     const answer = await checker.check(value, new Date(at))
     if (answer.status === 'good') {
-      const holdsUntil = answer.validUntil?.getTime() ?? Number.POSITIVE_INFINITY
+      // An answer that says neither until when it holds nor when it changes holds for this request.
+      const untold = checker.generation === undefined ? at : Number.POSITIVE_INFINITY
+      const holdsUntil = answer.validUntil?.getTime() ?? untold
       if (holdsUntil >= at) return { path: value, holdsUntil }
     }
     refusal ??= refusalFor(answer, value)

@@ -60,7 +60,7 @@ function nameRule(rule: string, operand: string, of: (identity: ClientIdentity) 
   const description = call(rule, written)
   return identityRule(
     description,
-    // NFKC makes ａ (full width) equal to a; an operator who wrote ASCII did not mean it.
+    // RFC 4518 makes ａ (full width) equal to a, and drops control characters; an operator who wrote plain ASCII did not mean it.
     (identity) => of(identity).equals(wanted) && (!wantedIsAscii || isAscii(of(identity))),
     (identity) => {
       const found = of(identity)
@@ -94,7 +94,7 @@ function fromSlashes(written: string): string {
 }
 
 const isAscii = ({ rdns }: DistinguishedName) =>
-  rdns.every((rdn) => rdn.every(({ value }) => value === undefined || /^[\x00-\x7f]*$/.test(value)))
+  rdns.every((rdn) => rdn.every(({ value }) => value === undefined || /^[\x20-\x7e]*$/.test(value)))
 
 /** One subjectAltName dNSName is this host name; ASCII case does not matter. A wildcard in the certificate is no wildcard here. */
 export function dnsName(name: string): Rule {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type AbsentDetail, isClientCertError } from '../errors.js'
+import type { AbsentDetail } from '../errors.js'
 import { Certificate } from '../x509/certificate.js'
 import { parsePem } from '../x509/pem.js'
 import type { AnyRequest } from './source.js'
@@ -44,13 +44,13 @@ export function absentOnSocket(request: AnyRequest | undefined, socket: SocketFa
   if (base.agent !== undefined && probes.test(base.agent)) return { ...base, cause: 'probe' }
   if (forwarded) return { ...base, cause: 'behind-proxy' }
   if (call(socket.isSessionReused, socket) === true) return { ...base, cause: 'resumed-without' }
-  const advertised = advertisedNames(socket.server)
-  if (advertised.length === 0) return { ...base, cause: 'none-sent' }
+  const names = advertisedNames(socket.server)
+  if (names.length === 0) return { ...base, cause: 'none-sent' }
   return {
     ...base,
     cause: 'not-among-advertised',
-    advertised: advertised.slice(0, maximumAdvertised),
-    advertisedCount: advertised.length,
+    advertised: names.slice(0, maximumAdvertised),
+    advertisedCount: names.length,
   }
 }
 
@@ -96,18 +96,27 @@ function call<T>(method: (() => T) | undefined, self: object): T | undefined {
   return typeof method === 'function' ? method.call(self) : undefined
 }
 
+/** What a server's `ca` says is read once: whoever comes without a certificate must not cost as many parsed ones as it holds. */
+const advertised = new WeakMap<object, { ca: unknown; names: readonly string[] }>()
+
 /** Names of the CAs in the server's `ca`, which is what its CertificateRequest lists. */
-function advertisedNames(server: ServerFacts | undefined): string[] {
-  const entries = Array.isArray(server?.ca) ? server.ca : [server?.ca]
-  return entries.flatMap((entry) => {
-    if (typeof entry !== 'string' && !(entry instanceof Uint8Array)) return []
-    try {
-      const text = typeof entry === 'string' ? entry : Buffer.from(entry).toString('latin1')
-      return parsePem(text).map(({ bytes }) => Certificate.parse(bytes).subject.toString())
-    } catch (error) {
-      // An explanation only: what we cannot read, Node may have.
-      if (error instanceof Error || isClientCertError(error)) return []
-      throw error
-    }
-  })
+function advertisedNames(server: ServerFacts | undefined): readonly string[] {
+  if (server === undefined) return []
+  const known = advertised.get(server)
+  if (known !== undefined && known.ca === server.ca) return known.names
+  const entries: unknown[] = Array.isArray(server.ca) ? server.ca : [server.ca]
+  const names = entries.flatMap(namesIn)
+  advertised.set(server, { ca: server.ca, names })
+  return names
+}
+
+function namesIn(entry: unknown): string[] {
+  if (typeof entry !== 'string' && !(entry instanceof Uint8Array)) return []
+  try {
+    const text = typeof entry === 'string' ? entry : Buffer.from(entry).toString('latin1')
+    return parsePem(text).map(({ bytes }) => Certificate.parse(bytes).subject.toString())
+  } catch {
+    // An explanation only: what we cannot read, Node may have.
+    return []
+  }
 }

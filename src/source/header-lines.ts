@@ -1,4 +1,5 @@
 import { deny } from '../errors.js'
+import { limits } from '../limits.js'
 import type { AnyRequest } from './source.js'
 
 /**
@@ -8,6 +9,7 @@ import type { AnyRequest } from './source.js'
  */
 export function headerLines(request: AnyRequest, name: string): readonly string[] {
   const { rawHeaders } = request
+  checkComplete(request, name)
   const lines: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const field = rawHeaders[i] as string
@@ -27,6 +29,14 @@ export function headerLines(request: AnyRequest, name: string): readonly string[
     }
   }
   return lines
+}
+
+/** Node drops fields above a limit in silence, and with them a second line or a look-alike: what may be incomplete is not read. */
+function checkComplete({ rawHeaders, socket }: AnyRequest, name: string): void {
+  const { maxHeadersCount } = (socket as { server?: { maxHeadersCount?: number | null } } | undefined)?.server ?? {}
+  const maximum = Math.min(limits.headerFields, maxHeadersCount || limits.headerFields)
+  if (rawHeaders.length / 2 < maximum) return
+  throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', { header: name, reason: `came among ${maximum} fields or more` })
 }
 
 const withDashes = (field: string) => field.replace(/[_.]/g, '-')

@@ -60,11 +60,11 @@ function firstReading(session: object, socket: TLSSocket, request: AnyRequest | 
     protocol,
     renegotiated: false,
   }
-  if (protocol === 'TLSv1.2' && session === socket) refuseRenegotiation(socket, record)
+  if (protocol !== 'TLSv1.3' && session === socket) refuseRenegotiation(socket, record)
   return record
 }
 
-/** A TLS 1.2 client can present another certificate on a live connection; TLS 1.3 has no renegotiation, and HTTP/2 forbids it. */
+/** Up to TLS 1.2 a client can present another certificate on a live connection; TLS 1.3 has no renegotiation, and HTTP/2 forbids it. */
 function refuseRenegotiation(socket: TLSSocket, record: SessionRecord): void {
   socket.disableRenegotiation()
   // Should a handshake still complete, before the connection is cut: nothing is served under the former identity.

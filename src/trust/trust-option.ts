@@ -1,4 +1,4 @@
-import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
 import { readTrustDirectory, readTrustFile } from './pem-files.js'
 import { type BundleUse, parseBundle } from './trust-bundle.js'
 import { type Pin, type TrustAnchor, TrustSnapshot } from './trust-snapshot.js'
@@ -92,7 +92,17 @@ function namedParts(option: string, sets: Record<string, unknown>, outer: string
       `${option}: named sets are for the top level of trust only — found ${names.join(', ')}`,
     )
   }
+  for (const name of names) refuseMisspeltPins(option, name)
   return names.flatMap((name) => partsOf(`${option}.${name}`, sets[name], name, useOf(name) ?? use))
+}
+
+/** A pin that is taken for a CA lets its holder make anybody. */
+function refuseMisspeltPins(option: string, name: string): void {
+  const near = nearest(name, ['pinned', 'pinnedKeys']) ?? (/^pin/i.test(name) ? 'pinned' : undefined)
+  if (near === undefined || useOf(name) !== undefined) return
+  throw new ClientCertConfigError(
+    `${option}: the trust set "${name}" would hold CAs. Did you mean "${near}"? If not, choose a name that is not like it`,
+  )
 }
 
 /** The two names that mean more than a name. */

@@ -85,7 +85,7 @@ function isNamedAs(certificate: Certificate, pinned: Certificate): boolean {
   const alternativeNames = ({ extensionList }: Certificate) =>
     extensionList.find((extension) => extension.oid === oid.subjectAltName)?.value ?? new Uint8Array()
   return (
-    certificate.subject.equals(pinned.subject) &&
+    certificate.subject.isWrittenAs(pinned.subject) &&
     Buffer.compare(alternativeNames(certificate), alternativeNames(pinned)) === 0
   )
 }

@@ -337,8 +337,8 @@ describe('from the trusted proxy', () => {
       `Client-Cert: ${value.rfc9440}`,
       `Client-Cert-Chain: ${value.chain}`,
     )
-    expect([200, 401, 403, 431]).toContain(answer.status)
-    if (answer.status === 200) expect(json(answer).cn).toBe('alice')
+    // Node 20 drops what is over its limit in silence, later lines answer themselves.
+    expect([400, 431]).toContain(answer.status)
   })
 })
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createAuthenticator } from '../../src/core/authenticator.js'
-import { ClientCertConfigError } from '../../src/errors.js'
+import { ClientCertConfigError, deny } from '../../src/errors.js'
 import { limits } from '../../src/limits.js'
 import { strictProfile } from '../../src/path/profile.js'
 import { forwardedHeader } from '../../src/source/forwarded-header.js'
@@ -454,6 +454,43 @@ describe('what a peer sends', () => {
     expect(await help(limits.quotedCharacters - 3)).toContain(`"${text}"`)
     expect(await help(limits.quotedCharacters - 2)).toContain(`"${text.slice(0, -1)}…"`)
     expect((await help(20_000)).length).toBe((await help(limits.quotedCharacters - 2)).length)
+  })
+
+  limit('detailCharacters', 'no fact of a refusal is longer than 1,024 characters', async () => {
+    const fact = async (length: number) => {
+      const past = { notBefore: fromNoon(-120), notAfter: fromNoon(-60) }
+      const result = await validate(forge({ issuer: root, subject: 'x'.repeat(length), ...past }), [], [root])
+      return result.valid ? '' : (result.error.detail as { subject: string }).subject
+    }
+    expect(await fact(limits.detailCharacters - 3)).toBe(`CN=${'x'.repeat(limits.detailCharacters - 3)}`)
+    expect((await fact(limits.detailCharacters - 2)).length).toBe(limits.detailCharacters)
+    expect((await fact(20_000)).length).toBe(limits.detailCharacters)
+  })
+
+  limit('detailEntries', 'no list of a refusal is longer than 16 entries', () => {
+    const present = Array.from({ length: 17 }, (_, i) => `1.2.${i}`)
+    const usage = { subject: '', extension: 'extendedKeyUsage', role: 'client', required: 'clientAuth' } as const
+    expect(deny('ERR_CLIENT_CERT_KEY_USAGE', { ...usage, present }).detail.present).toEqual(present.slice(0, 16))
+    expect(deny('ERR_CLIENT_CERT_KEY_USAGE', { ...usage, present: present.slice(1) }).detail.present?.length).toBe(16)
+  })
+
+  limit('helpCharacters', 'no sentence is longer than 1,500 characters', () => {
+    const anchors = Array.from({ length: 16 }, () => '\u200b'.repeat(1_000))
+    const facts = { cause: 'not-trusted', issuer: '\u200b'.repeat(1_000), anchors, anchorCount: 16 } as const
+    expect(deny('ERR_CLIENT_CERT_UNKNOWN_ISSUER', facts).help.length).toBe(limits.helpCharacters)
+    const short = { ...facts, anchors: ['CN=A'], anchorCount: 1 }
+    expect(deny('ERR_CLIENT_CERT_UNKNOWN_ISSUER', short).help.length).toBeLessThan(limits.helpCharacters)
+  })
+
+  limit('headerFields', 'the header of a request with 999 fields is read, of one more it is ambiguous', async () => {
+    const leaf = item(forge({ issuer: root }))
+    const among = (fields: number) =>
+      outcome({
+        'client-cert': leaf,
+        ...Object.fromEntries(Array.from({ length: fields - 1 }, (_, i) => [`x-${i}`, '1'])),
+      })
+    expect(await among(limits.headerFields - 1)).toBe('accepted')
+    expect(await among(limits.headerFields)).toMatch(/^ERR_CLIENT_CERT_HEADER_AMBIGUOUS/)
   })
 
   test('P-15: the text of a refusal over thousands of names is written once and short', async () => {
