@@ -24,7 +24,7 @@ export class PolicyGraph {
   readonly #levels: Level[] = []
   readonly #budget: Budget
   /** What the certificates issued next may assert: the last level after mapping. */
-  #expected: Level = { nodes: new Map(), hasAnyPolicy: true }
+  #expected: Level = anything
 
   constructor(budget: Budget) {
     this.#budget = budget
@@ -126,6 +126,9 @@ export class PolicyGraph {
     else known.parents?.add(parent)
   }
 }
+
+/** Above the first certificate any policy is. */
+const anything: Level = { nodes: new Map(), hasAnyPolicy: true }
 
 /** No policy is valid. Shared, because it is what most private paths consist of; nothing writes to it. */
 const nothing: Level = { nodes: new Map(), hasAnyPolicy: false }

@@ -143,7 +143,7 @@ class CandidatePaths {
   readonly #pool: IssuerPool
   readonly #inputs: PathInputs
   readonly #fail: (failure: Failure) => void
-  readonly #found = new Map<Certificate, readonly Certificate[]>()
+  #found: Map<Certificate, readonly Certificate[]> | undefined
   #presented: ReadonlyMap<string, readonly Certificate[]> | undefined
   #graph: IssuerGraph | undefined
 
@@ -192,18 +192,18 @@ class CandidatePaths {
 
   /** Best first, those from which no anchor is reached left out. One candidate needs no order: that is what most paths have. */
   #inOrder(certificate: Certificate): readonly Certificate[] {
-    const known = this.#found.get(certificate)
+    const known = this.#found?.get(certificate)
     if (known !== undefined) return known
-    let issuers = this.#candidates(certificate)
-    if (issuers.length > 1) {
-      const { at } = this.#inputs
-      // Up to the first choice there was one way only, so that its map holds whatever is looked at after it.
-      this.#graph ??= new IssuerGraph(certificate, this.#trust, (each) => this.#candidates(each))
-      const graph = this.#graph
-      const better = (a: Certificate, b: Certificate) =>
-        preference(b, certificate, at) - preference(a, certificate, at) || graph.distanceOf(a) - graph.distanceOf(b)
-      issuers = issuers.filter((issuer) => graph.distanceOf(issuer) < Number.POSITIVE_INFINITY).sort(better)
-    }
+    const candidates = this.#candidates(certificate)
+    if (candidates.length < 2) return candidates
+    const { at } = this.#inputs
+    // Up to the first choice there was one way only, so that its map holds whatever is looked at after it.
+    this.#graph ??= new IssuerGraph(certificate, this.#trust, (each) => this.#candidates(each))
+    const graph = this.#graph
+    const better = (a: Certificate, b: Certificate) =>
+      preference(b, certificate, at) - preference(a, certificate, at) || graph.distanceOf(a) - graph.distanceOf(b)
+    const issuers = candidates.filter((issuer) => graph.distanceOf(issuer) < Number.POSITIVE_INFINITY).sort(better)
+    this.#found ??= new Map()
     this.#found.set(certificate, issuers)
     return issuers
   }
@@ -215,7 +215,8 @@ class CandidatePaths {
       ...(configured?.bySubject(issuer).map((known) => known.certificate) ?? []),
       ...(memory?.bySubject(issuer) ?? []),
     ]
-    if (found.length < 2) return found
+    // What was sent is what is remembered, in most cases.
+    if (found.every((candidate) => candidate === found[0])) return found.slice(0, 1)
     return [...new Map(found.map((candidate) => [candidate.fingerprint, candidate])).values()]
   }
 

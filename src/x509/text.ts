@@ -12,13 +12,13 @@ export function decodeString(tag: number, bytes: Uint8Array, start: number, end:
     case Tag.utf8String:
       return decodeUtf8(bytes, start, end)
     case Tag.printableString:
-      return latin1(bytes, start, end, isPrintable, 'PrintableString')
+      return latin1(bytes, start, end, printable, 'PrintableString')
     case Tag.ia5String:
-      return latin1(bytes, start, end, isAscii, 'IA5String')
+      return latin1(bytes, start, end, ascii, 'IA5String')
     case Tag.numericString:
-      return latin1(bytes, start, end, isNumeric, 'NumericString')
+      return latin1(bytes, start, end, numeric, 'NumericString')
     case Tag.teletexString:
-      return isAll(bytes, start, end, isVisible) ? slice(bytes, start, end) : undefined
+      return firstOther(bytes, start, end, visible) === end ? slice(bytes, start, end) : undefined
     case Tag.bmpString:
       return decodeUtf16(bytes, start, end)
     case Tag.universalString:
@@ -28,29 +28,37 @@ export function decodeString(tag: number, bytes: Uint8Array, start: number, end:
   }
 }
 
-type OctetTest = (octet: number) => boolean
-
-const isAscii: OctetTest = (c) => c > 0 && c < 0x80
-const isVisible: OctetTest = (c) => c >= 0x20 && c < 0x7f
-const isNumeric: OctetTest = (c) => c === 0x20 || (c >= 0x30 && c <= 0x39)
+/** What an octet may be part of, a bit each: one table and one loop for every type. */
+const ascii = 1
+const visible = 2
+const numeric = 4
+const printable = 8
 
 // X.680 §41.4, and * @ _ &, which X.680 does not allow: private CAs put e-mail addresses and wildcards into PrintableString,
 // and OpenSSL and Go read them. Test: 'a PrintableString with @ is read'.
-const printableOctets = new Uint8Array(128)
-for (const c of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?*@_&") {
-  printableOctets[c.charCodeAt(0)] = 1
-}
-const isPrintable: OctetTest = (c) => printableOctets[c] === 1
+const printableCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?*@_&"
 
-function isAll(bytes: Uint8Array, start: number, end: number, test: OctetTest): boolean {
-  for (let i = start; i < end; i++) if (!test(bytes[i] as number)) return false
-  return true
+const classes = Uint8Array.from({ length: 256 }, (_, c) => {
+  const isVisible = c >= 0x20 && c < 0x7f
+  const isDigit = c >= 0x30 && c <= 0x39
+  return (
+    (c > 0 && c < 0x80 ? ascii : 0) |
+    (isVisible ? visible : 0) |
+    (isDigit || c === 0x20 ? numeric : 0) |
+    (isVisible && printableCharacters.includes(String.fromCharCode(c)) ? printable : 0)
+  )
+})
+
+/** The first octet that is not of the class, or `end`. */
+function firstOther(bytes: Uint8Array, start: number, end: number, octetClass: number): number {
+  let i = start
+  while (i < end && ((classes[bytes[i] as number] as number) & octetClass) !== 0) i++
+  return i
 }
 
-function latin1(bytes: Uint8Array, start: number, end: number, test: OctetTest, type: string): string {
-  for (let i = start; i < end; i++) {
-    if (!test(bytes[i] as number)) throw new DerError(`${type} holds an octet it may not`, i)
-  }
+function latin1(bytes: Uint8Array, start: number, end: number, octetClass: number, type: string): string {
+  const other = firstOther(bytes, start, end, octetClass)
+  if (other < end) throw new DerError(`${type} holds an octet it may not`, other)
   return slice(bytes, start, end)
 }
 
@@ -64,7 +72,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const utf16 = new TextDecoder('utf-16be', { fatal: true, ignoreBOM: true })
 
 function decodeUtf8(bytes: Uint8Array, start: number, end: number): string {
-  if (isAll(bytes, start, end, isAscii)) return slice(bytes, start, end)
+  if (firstOther(bytes, start, end, ascii) === end) return slice(bytes, start, end)
   try {
     return withoutNul(utf8.decode(bytes.subarray(start, end)), start)
   } catch {
