@@ -19,7 +19,7 @@ function operandOf(name: string, operand: unknown): string {
 
 /**
  * The subject has exactly one common name, and it is this one, character for character. There is no fallback from or to subject alternative
- * names. Prefer `dnsName`, `uri` or `spiffeId`: a common name has no type.
+ * names. Prefer `dnsName`, `uri` or `spiffeId`: a common name has no type, and no name constraint of a CA binds it (RFC 5280 §4.2.1.10).
  */
 export function commonName(name: string): Rule {
   const wanted = operandOf('commonName', name)
