@@ -29,7 +29,7 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
   const mount = createMount(options)
   return function clientCert(request, _response, next) {
     void mount(request)
-      .then(({ error }) => {
+      .then((error) => {
         exposeIdentity(request)
         return error
       })

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '../errors.js'
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
-import type { CertificationPath } from '../path/certification-path.js'
 import { IssuerMemory } from '../path/issuer-memory.js'
+import { endOf } from '../path/validate-path.js'
 import { verifiedPaths } from '../path/verified-paths.js'
 import { firstUnrevoked } from '../revocation/checker.js'
 import { demand } from '../rules/rule.js'
@@ -74,7 +74,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const [authentication, remembered] = await authenticate(reading, reading.presented, epoch, moment)
       if (rules !== undefined) await demand(rules, authentication.identity, request)
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
-      if (!closed && isSameEpoch(epoch, epochOf(settings)) && isWithin(authentication.path, now())) {
+      if (!closed && isSameEpoch(epoch, epochOf(settings)) && now() < endOf(authentication.path.notAfter)) {
         return { authentication, remembered }
       }
     }
@@ -130,7 +130,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const identity = await identify(toIdentity(path, presented.via), (principal) =>
         toIdentity(path, presented.via, principal),
       )
-      return { identity, path, decidedAt: at, holdsUntil: Math.min(holdsUntil, lastMillisecond(path)) }
+      return { identity, path, decidedAt: at, holdsUntil: Math.min(holdsUntil, endOf(path.notAfter) - 1) }
     } catch (error) {
       throw isClientCertError(error) ? explain(error, { reading, unreadable, trust: settings.trust.label }) : error
     }
@@ -236,10 +236,6 @@ const attempts = 3
 
 const isSameEpoch = (a: Epoch, b: Epoch) =>
   a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation
-
-/** The second that notAfter names belongs to the validity (RFC 5280 §4.1.2.5). */
-const lastMillisecond = ({ notAfter }: CertificationPath) => notAfter + 999
-const isWithin = (path: CertificationPath, at: number) => at <= lastMillisecond(path)
 
 /** Taken once per decision, so that a reload never mixes two stores in one. */
 function epochOf({ trust, intermediates, revocation }: Settings): Epoch {

@@ -1,10 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import { type AnyClientCertError, ClientCertConfigError, nearest, refuseUnknownOptions, withAnswer } from '../errors.js'
-import type { ClientIdentity } from '../identity/identity.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, createAuthenticator, internals } from './authenticator.js'
 import type { Decision } from './decision.js'
-import { decisionOf, identityOf, recordDecision } from './guard.js'
+import { decisionOf, recordDecision } from './guard.js'
 import { type AuthenticatorOptions, optionNames } from './options.js'
 
 /** How one mount of the middleware behaves. The authenticator is shared and knows nothing of it. */
@@ -41,10 +40,8 @@ const responseOptionNames: readonly (keyof ResponseOptions)[] = [
   'exposeReason',
 ]
 
-/** What an adapter has to do: pass the request on, or answer with the error. */
-export type MountOutcome =
-  | { readonly error: AnyClientCertError }
-  | { readonly error: undefined; readonly identity: ClientIdentity | undefined }
+/** What a mount came to: undefined lets the request pass. */
+export type MountOutcome = AnyClientCertError | undefined
 
 /** Makes what is behind `clientCert` in every framework. The returned function never rejects. */
 export function createMount(options: ClientCertOptions): (request: AnyRequest) => Promise<MountOutcome> {
@@ -53,7 +50,7 @@ export function createMount(options: ClientCertOptions): (request: AnyRequest) =
   const reporting = { enforced: !reportOnly, absentPasses: mode === 'optional' }
 
   return async (request) => {
-    if (isSkipped(skip, request)) return { error: undefined, identity: identityOf(request) }
+    if (isSkipped(skip, request)) return undefined
     const known = decisionOf(request, authenticator)
     const decision = known?.decision ?? (await authenticator[internals].decide(request, reporting))
     const error = refusalOf(decision, mode)
@@ -62,7 +59,7 @@ export function createMount(options: ClientCertOptions): (request: AnyRequest) =
     if (error !== undefined && known?.passed === true) {
       authenticator[internals].report({ ...decision, enforced: true }, reporting, request, false)
     }
-    return error === undefined ? { error, identity: identityOf(request) } : { error: answer(error) }
+    return error && answer(error)
   }
 }
 

@@ -39,12 +39,9 @@ export function checkExtensions(certificate: Certificate, depth: number): void {
   for (const extension of certificate.extensionList) checkExtension(certificate, extension, depth)
 }
 
-function refuseExtension(
-  certificate: Certificate,
-  { oid: identifier, critical }: Pick<Extension, 'oid' | 'critical'>,
-  depth: number,
-  reason: string,
-) {
+/** The refusal of an extension that stands in the certificate, or is missed in it. */
+export function refuseExtension(certificate: Certificate, identifier: string, depth: number, reason: string) {
+  const critical = certificate.extensionList.some((extension) => extension.oid === identifier && extension.critical)
   const detail = { subject: certificate.subject.toString(), oid: identifier, critical, reason }
   return deny('ERR_CLIENT_CERT_EXTENSION', detail, { depth })
 }
@@ -52,7 +49,7 @@ function refuseExtension(
 function checkExtension(certificate: Certificate, extension: Extension, depth: number): void {
   const { oid: identifier, critical } = extension
   const treatment = treatments[identifier]
-  const refuse = (reason: string) => refuseExtension(certificate, extension, depth, reason)
+  const refuse = (reason: string) => refuseExtension(certificate, identifier, depth, reason)
   if (treatment === 'issuers-only' && !mayIssue(certificate))
     throw refuse(`${extensionName(identifier)} is for CA certificates`)
   if (critical && treatment === undefined) throw refuse('it is not known here')
@@ -71,7 +68,7 @@ export function checkKeyIdentifiers(certificate: Certificate, depth: number, pro
         : undefined
   if (missing === undefined) return
   const reason = `${extensionName(missing)} is missing (profile.requireKeyIdentifiers)`
-  throw refuseExtension(certificate, { oid: missing, critical: false }, depth, reason)
+  throw refuseExtension(certificate, missing, depth, reason)
 }
 
 /** §4.2.1.12, along the whole path as Go, webpki and browsers read it: an issuer may only pass on purposes it has itself. */

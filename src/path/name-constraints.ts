@@ -5,6 +5,7 @@ import { type GeneralName, isHost } from '../x509/general-name.js'
 import type { DistinguishedName } from '../x509/name.js'
 import { attributeType, oid } from '../x509/oid.js'
 import type { Budget } from './budget.js'
+import { refuseExtension } from './extension-profile.js'
 import { DomainSet, NetworkSet, parentOf } from './subtree-sets.js'
 
 /**
@@ -48,19 +49,13 @@ export function constraintsOf(certificate: Certificate, depth: number): Constrai
   if (nameConstraints === undefined) return undefined
   const known = remembered.get(certificate)
   if (known !== undefined) return known
-  const refuse = (reason: string) => refuseConstraint(certificate, depth, reason)
+  const refuse = (reason: string) => refuseExtension(certificate, oid.nameConstraints, depth, reason)
   const index = {
     permitted: indexOf(nameConstraints.permittedSubtrees ?? [], refuse),
     excluded: indexOf(nameConstraints.excludedSubtrees ?? [], refuse),
   }
   remembered.set(certificate, index)
   return index
-}
-
-function refuseConstraint(certificate: Certificate, depth: number, reason: string): AnyClientCertError {
-  const critical = certificate.extensionList.some((item) => item.oid === oid.nameConstraints && item.critical)
-  const detail = { subject: certificate.subject.toString(), oid: oid.nameConstraints, critical, reason }
-  return deny('ERR_CLIENT_CERT_EXTENSION', detail, { depth })
 }
 
 function indexOf(subtrees: readonly GeneralSubtree[], refuse: (reason: string) => Error): SubtreeIndex {

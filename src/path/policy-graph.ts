@@ -1,8 +1,8 @@
-import { type AnyClientCertError, deny } from '../errors.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { PolicyMapping } from '../x509/extensions.js'
 import { oid } from '../x509/oid.js'
 import type { Budget } from './budget.js'
+import { refuseExtension } from './extension-profile.js'
 
 /** A node of the graph: a policy that is valid at one depth, and the policies one depth up that lead to it. */
 interface Node {
@@ -64,7 +64,9 @@ export class PolicyGraph {
   addMappings(certificate: Certificate, depth: number, mappingAllowed: boolean): void {
     const { policyMappings } = certificate.extensions
     if (policyMappings === undefined) return
-    if (policyMappings.some(mapsAnyPolicy)) throw refuseMapping(certificate, depth)
+    if (policyMappings.some(mapsAnyPolicy)) {
+      throw refuseExtension(certificate, oid.policyMappings, depth, 'it maps anyPolicy')
+    }
     const level = this.#levels.at(-1) as Level
     const mapped = new Set(policyMappings.map(({ issuerDomainPolicy }) => issuerDomainPolicy))
     if (!mappingAllowed) {
@@ -143,14 +145,3 @@ function identity(level: Level): Level {
 
 const mapsAnyPolicy = ({ issuerDomainPolicy, subjectDomainPolicy }: PolicyMapping) =>
   issuerDomainPolicy === oid.anyPolicy || subjectDomainPolicy === oid.anyPolicy
-
-function refuseMapping(certificate: Certificate, depth: number): AnyClientCertError {
-  const critical = certificate.extensionList.some((item) => item.oid === oid.policyMappings && item.critical)
-  const detail = {
-    subject: certificate.subject.toString(),
-    oid: oid.policyMappings,
-    critical,
-    reason: 'it maps anyPolicy',
-  }
-  return deny('ERR_CLIENT_CERT_EXTENSION', detail, { depth })
-}

@@ -11,6 +11,7 @@ import {
 } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
 import { oid } from '../x509/oid.js'
+import { formatPem } from '../x509/pem.js'
 import type { Budget } from './budget.js'
 import type { ResolvedProfile } from './profile.js'
 import { type SignatureAlgorithm, signatureAlgorithms } from './signature-algorithms.js'
@@ -132,7 +133,7 @@ function importKey(info: SubjectPublicKeyInfo): KeyObject | undefined {
   let key: KeyObject | null
   try {
     // As text: Node 24 takes an options object apart by catching exceptions, which costs more than reading the key.
-    key = createPublicKey(`-----BEGIN PUBLIC KEY-----\n${base64(info.der)}\n-----END PUBLIC KEY-----\n`)
+    key = createPublicKey(formatPem('PUBLIC KEY', info.der))
   } catch {
     // A point that is not on its curve, or a key type this runtime has not got: ML-DSA before Node 24.7.
     key = null
@@ -140,5 +141,3 @@ function importKey(info: SubjectPublicKeyInfo): KeyObject | undefined {
   info.imported = key
   return key ?? undefined
 }
-
-const base64 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')

@@ -187,8 +187,11 @@ export function checkValidity(certificate: Certificate, depth: number, at: numbe
   throw deny('ERR_CLIENT_CERT_EXPIRED', { ...seen, notAfter: new Date(certificate.notAfter) }, { depth })
 }
 
+/** Milliseconds since 1970 at which the second that notAfter names is over. */
+export const endOf = (notAfter: number): number => notAfter + 1000
+
 export const isWithinValidity = ({ notBefore, notAfter }: Certificate, at: number): boolean =>
-  at >= notBefore && at < notAfter + 1000
+  at >= notBefore && at < endOf(notAfter)
 
 /** §6.1.4 (k): version 3 with basicConstraints cA; a version 1 issuer has no way to say it is one. */
 function checkIsCa(certificate: Certificate, depth: number): void {

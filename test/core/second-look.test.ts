@@ -6,7 +6,13 @@ import { ClientCertConfigError } from '../../src/errors.js'
 import { DistinguishedName } from '../../src/index.js'
 import type { RevocationChecker, RevocationStatus } from '../../src/revocation/checker.js'
 import * as rules from '../../src/rules.js'
-import { createSelfSigned, createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
+import {
+  createSelfSigned,
+  createTestAuthority,
+  createTestPki,
+  type TestCredential,
+  type TestPki,
+} from '../../src/testing.js'
 import type { Trust } from '../../src/trust/trust-option.js'
 import { identityOf, noon, present, refusedBy } from '../support/pki.js'
 
@@ -186,11 +192,25 @@ describe('refusals', () => {
     expect(printed).not.toMatch(/[\p{Cc}\p{Cf}]/u)
   })
 
-  test('P-15: the hint at a related root is not worth preparing a long name for', async () => {
-    const organization = `Acme ${'\ufdfa'.repeat(2_000)}`
-    const stranger = await createSelfSigned({ subject: `CN=x,O=${organization}`, notBefore: noon })
-    const { decide } = make()
-    const decision = await decide(stranger)
-    expect(decision.outcome !== 'accepted' && decision.error.code).toBe('ERR_CLIENT_CERT_UNKNOWN_ISSUER')
+  test('P-15: the hint at a related root costs a stranger with a long name no more among a hundred anchors than under one', async () => {
+    const issuer = await createTestAuthority({ subject: `CN=x,O=Acme ${'\ufdfa'.repeat(4_500)}`, now: noon })
+    const stranger = await issuer.issue({ notBefore: noon })
+    const crowd = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => createTestAuthority({ subject: `CN=Root ${i},O=Acme`, now: noon })),
+    )
+    const cost = async (trust: string) => {
+      let best = Number.POSITIVE_INFINITY
+      for (let round = 0; round < 5; round++) {
+        const { decide } = make({ trust })
+        const start = performance.now()
+        const decision = await decide(stranger)
+        best = Math.min(best, performance.now() - start)
+        expect(decision.outcome !== 'accepted' && decision.error.code).toBe('ERR_CLIENT_CERT_UNKNOWN_ISSUER')
+      }
+      return best
+    }
+    const pem = crowd.map(({ certificate }) => certificate.pem)
+    const one = await cost(pem[0] as string)
+    expect((await cost(pem.join(''))) / one).toBeLessThan(10)
   })
 })

@@ -99,17 +99,20 @@ test('a plain socket with a certificate getter is no TLS socket', () => {
 })
 
 describe('S-08: renegotiation', () => {
-  test('is disabled on a TLS 1.2 connection that identified itself, and refused should it complete', () => {
-    const socket = socketWith({ getProtocol: () => 'TLSv1.2' })
-    const source = tlsSocket()
-    source.read(requestOver(socket))
-    expect(socket.disableRenegotiation).toHaveBeenCalledTimes(1)
-    socket.emit('secure')
-    expect(socket.destroy).toHaveBeenCalled()
-    for (const again of [() => source.read(requestOver(socket)), () => tlsSocket().readSocket?.(socket as never)]) {
-      expect(thrownBy(again)).toMatchObject({ code: 'ERR_CLIENT_CERT_RENEGOTIATED', detail: { protocol: 'TLSv1.2' } })
-    }
-  })
+  test.each(['TLSv1', 'TLSv1.1', 'TLSv1.2'])(
+    'is disabled on a %s connection that identified itself, and refused should it complete',
+    (protocol) => {
+      const socket = socketWith({ getProtocol: () => protocol })
+      const source = tlsSocket()
+      source.read(requestOver(socket))
+      expect(socket.disableRenegotiation).toHaveBeenCalledTimes(1)
+      socket.emit('secure')
+      expect(socket.destroy).toHaveBeenCalled()
+      for (const again of [() => source.read(requestOver(socket)), () => tlsSocket().readSocket?.(socket as never)]) {
+        expect(thrownBy(again)).toMatchObject({ code: 'ERR_CLIENT_CERT_RENEGOTIATED', detail: { protocol } })
+      }
+    },
+  )
 
   test('of TLS 1.3 does not exist: its socket is left alone', () => {
     const socket = socketWith({})
