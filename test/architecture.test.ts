@@ -38,6 +38,8 @@ const roomMates: Record<string, string> = {
 const peerEntries = ['express.ts', 'koa.ts', 'testing']
 
 const verifier = 'src/path/signature.ts'
+/** Makes the keys the verifier uses, and nothing else. */
+const keyImporter = 'src/path/import-key.ts'
 const verifyingNames = ['verify', 'createVerify', 'createPublicKey', 'webcrypto', 'subtle', 'Verify']
 
 /** What Node derives from a certificate differs between its lines and is not covered by a signature check of ours. */
@@ -123,16 +125,18 @@ function oneFileVerifiesSignatures(sources: Sources): string[] {
     ...eachImport(elsewhere, ({ at, builtin, names, typeOnly }) => {
       if (builtin !== 'crypto' || typeOnly) return
       if (names === 'all') return `${at}: import crypto’s functions by name, so that their use can be seen`
-      const verifying = names.filter((name) => verifyingNames.includes(name))
+      const verifying = names.filter((name) => verifyingNames.includes(name) && !isOfImporter(at, name))
       if (verifying.length > 0) return `${at}: only ${verifier} may use crypto’s ${verifying.join(', ')}`
     }),
     ...eachName(elsewhere, (name, at) =>
-      ['createVerify', 'createPublicKey', 'subtle'].includes(name)
+      ['createVerify', 'createPublicKey', 'subtle'].includes(name) && !isOfImporter(at, name)
         ? `${at}: only ${verifier} may use ${name}`
         : undefined,
     ),
   ]
 }
+
+const isOfImporter = (at: string, name: string) => at.startsWith(`${keyImporter}:`) && name === 'createPublicKey'
 
 function nodesOwnReadingIsNotUsed(sources: Sources): string[] {
   const product = withoutTesting(sources)
@@ -141,7 +145,7 @@ function nodesOwnReadingIsNotUsed(sources: Sources): string[] {
       Object.hasOwn(forbiddenNames, name) ? `${at}: ${name}: ${forbiddenNames[name]}` : undefined,
     ),
     ...eachNode(product, (node, at) =>
-      ts.isStringLiteralLike(node) && node.text === 'jwk'
+      ts.isStringLiteralLike(node) && node.text === 'jwk' && !at.startsWith(`${keyImporter}:`)
         ? `${at}: a key exported as JWK is Node’s reading of it, not ours`
         : undefined,
     ),
@@ -465,6 +469,12 @@ describe('the rules bite', () => {
   ])('signatures: %s is refused outside its file', (text) => {
     expect(oneFileVerifiesSignatures(sources({ 'src/revocation/crl-checker.ts': text }))).not.toEqual([])
     expect(oneFileVerifiesSignatures(sources({ [verifier]: text }))).toEqual([])
+  })
+
+  test('signatures: the file that makes keys verifies nothing', () => {
+    const importing = (text: string) => oneFileVerifiesSignatures(sources({ [keyImporter]: text }))
+    expect(importing("import { createPublicKey } from 'node:crypto'\ncreatePublicKey(pem)")).toEqual([])
+    expect(importing("import { verify } from 'node:crypto'")).not.toEqual([])
   })
 
   test('signatures: hashing, types, comments and a function of ours named verify are fine', () => {

@@ -125,7 +125,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const pool = { presented: intermediates, configured: epoch.intermediates, memory: issuers }
     try {
       const paths = verifiedPaths(endEntity, epoch.trust, pool, profile, at)
-      const { path, holdsUntil } = await firstUnrevoked(paths, revocation, at)
+      const { path, holdsUntil } = await firstUnrevoked(paths, revocation, at, { profile, pool })
       issuers.remember(path)
       const identity = await identify(toIdentity(path, presented.via), (principal) =>
         toIdentity(path, presented.via, principal),
@@ -215,6 +215,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     authenticateChain: (presented) => decide(() => ({ presented }), undefined, enforcing),
     ready: async () => {
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
+      if (revocation !== 'none') await revocation.ready?.()
     },
     close: async () => {
       closed = true

@@ -1,4 +1,4 @@
-import { constants, createPublicKey, type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto'
+import { constants, createVerify, type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto'
 import { DerError, DerReader } from '../der/reader.js'
 import { deny } from '../errors.js'
 import {
@@ -11,14 +11,32 @@ import {
 } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
 import { oid } from '../x509/oid.js'
-import { formatPem } from '../x509/pem.js'
 import type { Budget } from './budget.js'
+import { importPublicKey } from './import-key.js'
 import type { ResolvedProfile } from './profile.js'
 import { type SignatureAlgorithm, signatureAlgorithms } from './signature-algorithms.js'
 
+/** What carries a signature: a certificate, a CRL, an OCSP response. */
+export interface Signed {
+  /** The octets that were signed. */
+  readonly tbs: Uint8Array
+  readonly signatureAlgorithm: AlgorithmIdentifier
+  /** The algorithm the signed octets themselves name, where the structure has a place for it. */
+  readonly tbsSignature?: AlgorithmIdentifier
+  readonly signature: Uint8Array
+}
+
+/** `refused`: the algorithm or its parameters are not accepted, and nothing was computed. */
+export type SignatureVerdict =
+  | { readonly verdict: 'valid' | 'invalid' }
+  | { readonly verdict: 'refused'; readonly algorithm: string; readonly reason: string }
+
+const valid: SignatureVerdict = { verdict: 'valid' }
+const invalid: SignatureVerdict = { verdict: 'invalid' }
+
 /**
  * RFC 5280 §6.1.3 (a)(1): the certificate was signed with the working public key. Everything that can be refused by reading is refused
- * before a signature is computed; this is the only place where one is.
+ * before a signature is computed.
  */
 export function checkSignature(
   certificate: Certificate,
@@ -27,55 +45,110 @@ export function checkSignature(
   profile: ResolvedProfile,
   budget: Budget,
 ): boolean {
-  const algorithm = acceptedAlgorithm(certificate, depth, profile)
-  const refuse = (reason: string) => refuseAlgorithm(certificate, depth, algorithm.name, reason)
-  const options = verifyOptions(algorithm, certificate.signatureAlgorithm, workingPublicKey.facts, refuse)
-  if (algorithm.kind === 'ecdsa' && !isEcdsaSignature(certificate.signature)) return false
-  budget.spendSignature()
-  const key = importKey(workingPublicKey)
-  if (key === undefined) throw refuse('this runtime cannot read the public key of its issuer')
-  const { digest = algorithm.digest, ...padding } = options
+  const judged = verifySigned(certificate, workingPublicKey, profile, budget)
+  if (judged.verdict !== 'refused') return judged.verdict === 'valid'
+  const { algorithm, reason } = judged
+  throw deny('ERR_CLIENT_CERT_ALGORITHM', { subject: certificate.subject.toString(), algorithm, reason }, { depth })
+}
+
+/** Whether `key` signed it with an algorithm the profile accepts. The only place where a signature is computed, beside the one in slices. */
+export function verifySigned(
+  signed: Signed,
+  key: SubjectPublicKeyInfo,
+  profile: ResolvedProfile,
+  budget?: Budget,
+): SignatureVerdict {
+  const prepared = prepare(signed, key, profile, budget)
+  if ('verdict' in prepared) return prepared
+  const { digest, padding, keyObject } = prepared
   try {
     // A bare key where it does: Node 24 spends a fifth of a verification on taking an options object apart.
-    return verify(digest, certificate.tbs, algorithm.kind === 'pss' ? { ...padding, key } : key, certificate.signature)
+    return verify(
+      digest,
+      signed.tbs,
+      padding === undefined ? keyObject : { ...padding, key: keyObject },
+      signed.signature,
+    )
+      ? valid
+      : invalid
   } catch {
-    return false
+    return invalid
   }
 }
 
-/** RFC 5280 §4.1.1.2: the algorithm outside is the one that was signed, octet for octet; and the profile accepts it. */
-function acceptedAlgorithm(certificate: Certificate, depth: number, profile: ResolvedProfile): SignatureAlgorithm {
-  const { signatureAlgorithm, tbsSignature } = certificate
+/** Octets hashed before others get their turn: about half a millisecond. */
+const sliceOctets = 1024 * 1024
+
+/**
+ * The same for megabytes, in slices between which others get their turn. Algorithms that hash by themselves (Ed25519, ML-DSA) take their octets whole.
+ *
+ * @param pause resolves when the next slice may be hashed
+ */
+export async function verifySignedInSlices(
+  signed: Signed,
+  key: SubjectPublicKeyInfo,
+  profile: ResolvedProfile,
+  pause: () => Promise<void>,
+): Promise<SignatureVerdict> {
+  const prepared = prepare(signed, key, profile, undefined)
+  if ('verdict' in prepared) return prepared
+  const { digest, padding, keyObject } = prepared
+  if (digest === undefined || signed.tbs.length <= sliceOctets) return verifySigned(signed, key, profile)
+  try {
+    const verifier = createVerify(digest)
+    for (let from = 0; from < signed.tbs.length; from += sliceOctets) {
+      verifier.update(signed.tbs.subarray(from, from + sliceOctets))
+      await pause()
+    }
+    return verifier.verify({ ...padding, key: keyObject }, signed.signature) ? valid : invalid
+  } catch {
+    return invalid
+  }
+}
+
+interface Prepared {
+  readonly digest: string | undefined
+  readonly padding: Omit<VerifyKeyObjectInput, 'key'> | undefined
+  readonly keyObject: KeyObject
+}
+
+/** Everything that can be refused by reading. */
+function prepare(
+  signed: Signed,
+  key: SubjectPublicKeyInfo,
+  profile: ResolvedProfile,
+  budget: Budget | undefined,
+): Prepared | SignatureVerdict {
+  const { signatureAlgorithm, tbsSignature = signatureAlgorithm } = signed
   const algorithm = signatureAlgorithms.get(signatureAlgorithm.oid)
   const name = algorithm?.name ?? signatureAlgorithm.oid
-  if (Buffer.compare(signatureAlgorithm.der, tbsSignature.der) !== 0) {
-    throw refuseAlgorithm(certificate, depth, name, 'the algorithm inside the signed part is another one')
-  }
-  if (algorithm === undefined) throw refuseAlgorithm(certificate, depth, name, 'it is not known here')
-  if (!profile.signatureAlgorithms.has(signatureAlgorithm.oid)) {
-    throw refuseAlgorithm(certificate, depth, name, 'it is not accepted')
-  }
-  return algorithm
+  const refuse = (reason: string): SignatureVerdict => ({ verdict: 'refused', algorithm: name, reason })
+  // RFC 5280 §4.1.1.2, §5.1.1.2: the algorithm outside is the one that was signed, octet for octet.
+  if (Buffer.compare(signatureAlgorithm.der, tbsSignature.der) !== 0)
+    return refuse('the algorithm inside the signed part is another one')
+  if (algorithm === undefined) return refuse('it is not known here')
+  if (!profile.signatureAlgorithms.has(signatureAlgorithm.oid)) return refuse('it is not accepted')
+  const options = verifyOptions(algorithm, signatureAlgorithm, key.facts)
+  if (typeof options === 'string') return refuse(options)
+  if (algorithm.kind === 'ecdsa' && !isEcdsaSignature(signed.signature)) return invalid
+  budget?.spendSignature()
+  const keyObject = importKey(key)
+  if (keyObject === undefined) return refuse('this runtime cannot read the public key of its issuer')
+  return { ...options, keyObject }
 }
 
-function refuseAlgorithm(certificate: Certificate, depth: number, algorithm: string, reason: string) {
-  return deny('ERR_CLIENT_CERT_ALGORITHM', { subject: certificate.subject.toString(), algorithm, reason }, { depth })
-}
-
+/** How `node:crypto` is asked; or why it is not, as text. */
 function verifyOptions(
   algorithm: SignatureAlgorithm,
   { parameters }: AlgorithmIdentifier,
   key: PublicKeyFacts,
-  refuse: (reason: string) => Error,
-): Omit<VerifyKeyObjectInput, 'key'> & { digest?: string } {
-  if (!algorithm.keyTypes.includes(key.type)) throw refuse(`its issuer has a key of type ${key.type}`)
-  if (algorithm.parameters === 'absent' && parameters !== undefined) throw refuse('it has parameters')
-  if (algorithm.parameters === 'null' && parameters !== undefined && !isNull(parameters)) {
-    throw refuse('its parameters are not NULL')
-  }
-  if (algorithm.kind !== 'pss') return {}
-  const [digest, saltLength] = acceptedPss(parameters, key, refuse)
-  return { digest, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }
+): Omit<Prepared, 'keyObject'> | string {
+  const { digest } = algorithm
+  if (!algorithm.keyTypes.includes(key.type)) return `its issuer has a key of type ${key.type}`
+  if (algorithm.parameters === 'absent' && parameters !== undefined) return 'it has parameters'
+  if (algorithm.parameters === 'null' && parameters !== undefined && !isNull(parameters))
+    return 'its parameters are not NULL'
+  return algorithm.kind === 'pss' ? pssOptions(parameters, key) : { digest, padding: undefined }
 }
 
 const digestOctets: ReadonlyMap<string, [name: string, octets: number]> = new Map([
@@ -85,28 +158,26 @@ const digestOctets: ReadonlyMap<string, [name: string, octets: number]> = new Ma
 ])
 
 /** RFC 4055 §3.1: one SHA-2 digest for message and mask, a salt as long as the digest, trailer field 1, the key's own restriction kept. */
-function acceptedPss(
-  parameters: Uint8Array | undefined,
-  key: PublicKeyFacts,
-  refuse: (reason: string) => Error,
-): [digest: string, saltLength: number] {
-  if (parameters === undefined) throw refuse('RSA-PSS without parameters')
-  const pss = readPss(parameters, refuse)
-  const digest = digestOctets.get(pss.hash)
-  if (digest === undefined || pss.mgfHash !== pss.hash) throw refuse('RSA-PSS digests are not one SHA-2 digest')
-  if (pss.saltLength !== digest[1]) throw refuse('RSA-PSS salt is not as long as the digest')
-  if (pss.trailerField !== 1) throw refuse('RSA-PSS trailer field is not 1')
+function pssOptions(parameters: Uint8Array | undefined, key: PublicKeyFacts): Omit<Prepared, 'keyObject'> | string {
+  if (parameters === undefined) return 'RSA-PSS without parameters'
+  const pss = readPss(parameters)
+  if (typeof pss === 'string') return pss
+  const known = digestOctets.get(pss.hash)
+  if (known === undefined || pss.mgfHash !== pss.hash) return 'RSA-PSS digests are not one SHA-2 digest'
+  const [digest, saltLength] = known
+  if (pss.saltLength !== saltLength) return 'RSA-PSS salt is not as long as the digest'
+  if (pss.trailerField !== 1) return 'RSA-PSS trailer field is not 1'
   const restriction = key.type === 'RSA-PSS' ? key.pss : undefined
   const fits = restriction === undefined || (restriction.hash === pss.hash && restriction.saltLength <= pss.saltLength)
-  if (!fits) throw refuse('RSA-PSS parameters are not those its issuer’s key is restricted to')
-  return digest
+  if (!fits) return 'RSA-PSS parameters are not those its issuer’s key is restricted to'
+  return { digest, padding: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength } }
 }
 
-function readPss(parameters: Uint8Array, refuse: (reason: string) => Error): PssParameters {
+function readPss(parameters: Uint8Array): PssParameters | string {
   try {
     return readPssParameters(parameters)
   } catch (error) {
-    if (error instanceof DerError) throw refuse(`RSA-PSS parameters: ${error.message}`)
+    if (error instanceof DerError) return `RSA-PSS parameters: ${error.message}`
     throw error
   }
 }
@@ -129,15 +200,6 @@ function isEcdsaSignature(signature: Uint8Array): boolean {
 
 /** Importing a key costs as much as verifying with it, so that it is remembered for as long as its certificate is. */
 function importKey(info: SubjectPublicKeyInfo): KeyObject | undefined {
-  if (info.imported !== undefined) return (info.imported as KeyObject | null) ?? undefined
-  let key: KeyObject | null
-  try {
-    // As text: Node 24 takes an options object apart by catching exceptions, which costs more than reading the key.
-    key = createPublicKey(formatPem('PUBLIC KEY', info.der))
-  } catch {
-    // A point that is not on its curve, or a key type this runtime has not got: ML-DSA before Node 24.7.
-    key = null
-  }
-  info.imported = key
-  return key ?? undefined
+  if (info.imported === undefined) info.imported = importPublicKey(info) ?? null
+  return (info.imported as KeyObject | null) ?? undefined
 }

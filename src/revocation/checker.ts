@@ -1,5 +1,7 @@
 import { type AnyClientCertError, ClientCertError, deny } from '../errors.js'
 import type { CertificationPath } from '../path/certification-path.js'
+import type { ResolvedProfile } from '../path/profile.js'
+import type { IssuerPool } from '../path/verified-paths.js'
 
 /** What a checker learned about a whole path. */
 export type RevocationStatus =
@@ -11,6 +13,13 @@ export type RevocationStatus =
   | { readonly status: 'revoked'; readonly depth: number; readonly reason?: string; readonly since?: Date }
   | { readonly status: 'unknown'; readonly reason: string; readonly depth?: number }
 
+/** What a path was validated with: who signs revocation data has a path of its own. */
+export interface RevocationContext {
+  readonly profile: ResolvedProfile
+  /** Where certificates of CRL issuers may come from. None of it is trusted. */
+  readonly pool: IssuerPool
+}
+
 /**
  * Answers whether certificates of a validated path were revoked (RFC 5280 §6.1.3 (a)(3)). Resolve to `unknown` when the status could not be
  * learned, which refuses with 503; reject only when the checker itself is broken, which refuses with 500.
@@ -19,7 +28,11 @@ export interface RevocationChecker {
   readonly name: string
   /** Rises when what the checker knows has changed, so that remembered decisions are made again. */
   readonly generation?: number
-  check(path: CertificationPath, at: Date): RevocationStatus | Promise<RevocationStatus>
+  check(path: CertificationPath, at: Date, context: RevocationContext): RevocationStatus | Promise<RevocationStatus>
+  /** Resolves when everything that was configured is loaded and fresh; rejects with the reason where that cannot be. */
+  ready?(): Promise<void>
+  /** Stops timers, watches and connections. */
+  close?(): void
 }
 
 export interface UnrevokedPath {
@@ -36,13 +49,14 @@ export async function firstUnrevoked(
   paths: Iterator<CertificationPath, AnyClientCertError, void>,
   checker: RevocationChecker | 'none',
   at: number,
+  context: RevocationContext,
 ): Promise<UnrevokedPath> {
   let refusal: AnyClientCertError | undefined
   for (;;) {
     const { value, done } = paths.next()
     if (done) throw refusal ?? value
     if (checker === 'none') return { path: value, holdsUntil: Number.POSITIVE_INFINITY }
-    const answer = await checker.check(value, new Date(at))
+    const answer = await checker.check(value, new Date(at), context)
     if (answer.status === 'good') {
       // An answer that says neither until when it holds nor when it changes holds for this request.
       const untold = checker.generation === undefined ? at : Number.POSITIVE_INFINITY

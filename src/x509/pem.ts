@@ -110,5 +110,7 @@ export function decodeBase64(text: string): Uint8Array | undefined {
 /** PEM text of one block, 64 characters a line. */
 export function formatPem(label: string, bytes: Uint8Array): string {
   const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
-  return `-----BEGIN ${label}-----\n${base64.replace(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`
+  let text = `-----BEGIN ${label}-----\n`
+  for (let at = 0; at < base64.length; at += 64) text += `${base64.slice(at, at + 64)}\n`
+  return `${text}-----END ${label}-----\n`
 }

@@ -15,6 +15,8 @@ import { TrustSnapshot } from '../../src/trust/trust-snapshot.js'
 import { Certificate } from '../../src/x509/certificate.js'
 import { fromNoon, hour, minute, noon, present, refusedBy } from '../support/pki.js'
 
+const context = { profile: resolveProfile('strict'), pool: { presented: [] } }
+
 let pki: TestPki
 let alice: TestCredential
 /** An issuer under two roots; a client of it; and the cross-certificate. */
@@ -269,7 +271,7 @@ describe('firstUnrevoked', () => {
   }
 
   test('without a checker the first path is taken, and its answer never ends', async () => {
-    const { path, holdsUntil } = await firstUnrevoked(paths(alice), 'none', noon.getTime())
+    const { path, holdsUntil } = await firstUnrevoked(paths(alice), 'none', noon.getTime(), context)
     expect(path.certificates.length).toBe(2)
     expect(holdsUntil).toBe(Number.POSITIVE_INFINITY)
   })
@@ -281,7 +283,7 @@ describe('firstUnrevoked', () => {
       asked++
       return good
     })
-    await expect(firstUnrevoked(paths(stranger), revocation, noon.getTime())).rejects.toMatchObject({
+    await expect(firstUnrevoked(paths(stranger), revocation, noon.getTime(), context)).rejects.toMatchObject({
       code: 'ERR_CLIENT_CERT_UNKNOWN_ISSUER',
     })
     expect(asked).toBe(0)
