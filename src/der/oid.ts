@@ -47,7 +47,7 @@ function firstArcs(value: bigint): string {
  * A direct-mapped memory of decoded identifiers: certificates repeat the same twenty. Its size is fixed and the octets
  * are compared in full, so that a peer can neither grow it nor be taken for another identifier.
  */
-const slots = 256
+const slots = 1024
 const rememberedBytes: (Uint8Array | undefined)[] = new Array(slots).fill(undefined)
 const rememberedText: string[] = new Array(slots).fill('')
 

@@ -16,8 +16,7 @@ export function parseBundle(where: string, content: string | Uint8Array, use: Bu
   const blocks = blocksOf(where, content)
   if (blocks.length === 0)
     throw new ClientCertConfigError(`${where}: holds no certificate — write the CA of your clients there`)
-  const certificates = blocks.map((block, index) => readBlock(where, block, index, blocks.length, use))
-  return [...new Map(certificates.map((certificate) => [certificate.fingerprint, certificate])).values()]
+  return blocks.map((block, index) => readBlock(where, block, index, blocks.length, use))
 }
 
 function blocksOf(where: string, content: string | Uint8Array): PemBlock[] {

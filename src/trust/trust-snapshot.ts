@@ -32,9 +32,10 @@ export class TrustSnapshot {
   readonly generation: number
 
   constructor(anchors: readonly TrustAnchor[], pinned: readonly Pin[] = []) {
-    this.anchors = distinct(anchors)
-    this.#bySubject = group(this.anchors, ({ certificate }) => certificate.subject.comparisonKey)
-    this.pinned = distinct(pinned)
+    const bySubject = group(anchors.map(frozen), ({ certificate }) => certificate.subject.comparisonKey)
+    this.#bySubject = bySubject
+    this.anchors = Object.freeze([...bySubject.values()].flat())
+    this.pinned = Object.freeze(distinct(pinned.map(frozen)))
     const [certificates, keys] = [
       this.pinned.filter(({ by }) => by === 'certificate'),
       this.pinned.filter(({ by }) => by === 'key'),
@@ -69,10 +70,14 @@ export class TrustSnapshot {
 
 const none: readonly TrustAnchor[] = Object.freeze([])
 
-/** Frozen, and each certificate once in a set: files that overlap are no reason to look at it twice. */
+const frozen = <T extends TrustAnchor>(anchor: T): T => Object.freeze({ ...anchor })
+
+/** Each certificate once in a set: files that overlap are no reason to look at it twice. */
 function distinct<T extends TrustAnchor>(anchors: readonly T[]): readonly T[] {
-  const keyOf = ({ certificate, name }: T) => `${certificate.fingerprint} ${name ?? ''}`
-  return Object.freeze([...new Map(anchors.map((anchor) => [keyOf(anchor), Object.freeze({ ...anchor })])).values()])
+  if (anchors.length < 2) return anchors
+  return [
+    ...new Map(anchors.map((anchor) => [`${anchor.certificate.fingerprint} ${anchor.name ?? ''}`, anchor])).values(),
+  ]
 }
 
 const keyed = (name: DistinguishedName, keyIdentifier: Uint8Array) =>
@@ -90,8 +95,12 @@ function isNamedAs(certificate: Certificate, pinned: Certificate): boolean {
   )
 }
 
-function group<T>(items: readonly T[], keyOf: (item: T) => string | undefined): ReadonlyMap<string, readonly T[]> {
-  const groups = groupBy(items, keyOf)
-  for (const list of groups.values()) Object.freeze(list)
+function group<T extends TrustAnchor>(
+  items: readonly T[],
+  keyOf: (item: T) => string | undefined,
+): ReadonlyMap<string, readonly T[]> {
+  const groups: Map<string, readonly T[]> = groupBy(items, keyOf)
+  // Only what shares a key can be the same: in a store of many names no certificate is hashed.
+  for (const [key, list] of groups) groups.set(key, Object.freeze(distinct(list)))
   return groups
 }

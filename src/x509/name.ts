@@ -45,19 +45,18 @@ export class DistinguishedName {
   /**
    * Reads the Name the cursor stands on (RFC 5280 §4.1.2.4). Throws {@link DerError}.
    *
-   * @param known a name that may stand there again: the issuer of a self-signed certificate is its subject
+   * @param isIssuer it is likely to be read again, in whatever else this issuer signs
    */
-  static read(reader: DerReader, known?: DistinguishedName): DistinguishedName {
+  static read(reader: DerReader, isIssuer = false): DistinguishedName {
     const from = reader.position
-    const sequence = reader.enter()
-    const der = reader.bytes.subarray(from, reader.position)
-    if (known !== undefined && known.#der !== undefined && Buffer.compare(known.#der, der) === 0) return known
-    const rdns: RelativeDistinguishedName[] = []
-    while (sequence.peek() !== -1) {
-      if (rdns.length === limits.nameParts) throw new DerError('name has too many parts', sequence.position)
-      rdns.push(readRdn(sequence))
-    }
-    return new DistinguishedName(rdns, der)
+    reader.expect(Tag.sequence)
+    const { bytes, end } = reader
+    const slot = slotOf(bytes, from, end)
+    const known = issuers[slot]
+    if (known?.isWrittenAt(bytes, from, end)) return known
+    const name = new DistinguishedName(readRdns(reader.inside()), bytes.subarray(from, end))
+    if (isIssuer && bytes.length <= rememberedOctets) issuers[slot] = name
+    return name
   }
 
   /** Reads one RelativeDistinguishedName as a name below `base`: a distribution point's nameRelativeToCRLIssuer. */
@@ -112,6 +111,14 @@ export class DistinguishedName {
     return this.#der !== undefined && other.#der !== undefined && Buffer.compare(this.#der, other.#der) === 0
   }
 
+  /** The same octets, which stand in `bytes[start..end)`. */
+  isWrittenAt(bytes: Uint8Array, start: number, end: number): boolean {
+    const der = this.#der
+    if (der === undefined || der.length !== end - start) return false
+    for (let i = 0; i < der.length; i++) if (der[i] !== bytes[start + i]) return false
+    return true
+  }
+
   /** RFC 5280 §7.1: equal relative distinguished names in equal order. */
   equals(other: DistinguishedName): boolean {
     // Equal octets are equal names; different ones may still be.
@@ -146,8 +153,30 @@ export class DistinguishedName {
   }
 }
 
-function readRdn(sequence: DerReader): RelativeDistinguishedName {
-  return readAttributes(sequence.enter(Tag.set))
+/**
+ * A direct-mapped memory of issuers' names: a service reads the same few again and again, and what was computed of one (text, comparison key) stays
+ * with it. A name is data and no verdict. The octets are compared in full, so that no name is taken for another; the slots are fixed and what a name
+ * keeps alive is small, so that strangers can make it forget and nothing else.
+ */
+const slots = 256
+const issuers: (DistinguishedName | undefined)[] = new Array(slots).fill(undefined)
+/** A name is a place in the octets it was read from, which live as long as it does. */
+const rememberedOctets = 4096
+
+/** FNV-1a over a Name's last octets, where names of one organisation differ. */
+function slotOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5 ^ (end - start)
+  for (let i = Math.max(start, end - 32); i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
+  return (hash ^ (hash >>> 15)) & (slots - 1)
+}
+
+function readRdns(sequence: DerReader): RelativeDistinguishedName[] {
+  const rdns: RelativeDistinguishedName[] = []
+  while (sequence.peek() !== -1) {
+    if (rdns.length === limits.nameParts) throw new DerError('name has too many parts', sequence.position)
+    rdns.push(readAttributes(sequence.enter(Tag.set)))
+  }
+  return rdns
 }
 
 function readAttributes(set: DerReader): RelativeDistinguishedName {

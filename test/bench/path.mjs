@@ -172,13 +172,15 @@ async function knownIntermediate() {
   const revocation = {
     name: 'nothing is revoked',
     get generation() {
-      return generation++
+      return generation
     },
     check: () => ({ status: 'good' }),
   }
   const authenticator = createAuthenticator({ trust: rootPem, revocation, log: false })
-  const authenticate = (certificate) =>
-    authenticator.authenticateChain({ certificate, intermediates: [intermediate], via: 'tls' })
+  const authenticate = (certificate) => {
+    generation++
+    return authenticator.authenticateChain({ certificate, intermediates: [intermediate], via: 'tls' })
+  }
   const decision = await authenticate(leaves[0])
   if (decision.outcome !== 'accepted') throw decision.error
   return [

@@ -254,3 +254,35 @@ describe('string preparation (RFC 4518)', () => {
     expect(surprising).toEqual([])
   })
 })
+
+describe('names that were read before', () => {
+  const named = (value: string) => cn(utf8(value))
+  const issuer = (der: Uint8Array) => DistinguishedName.read(new DerReader(der), true)
+
+  test('an issuer that is read again is the same object, whose text and key are there already', () => {
+    const first = issuer(named('Remembered CA'))
+    expect(read(Uint8Array.from(named('Remembered CA')))).toBe(first)
+  })
+
+  test('a name that differs in one octet is another, wherever the octet stands', () => {
+    const first = issuer(named('Remembered CA with a name much longer than what its slot is found by'))
+    for (const other of [
+      'remembered CA with a name much longer than what its slot is found by',
+      'Remembered CA with a name much longer than what its slot is found bY',
+    ]) {
+      expect(read(named(other))).not.toBe(first)
+      expect(read(named(other)).toString()).toBe(`CN=${other}`)
+    }
+  })
+
+  test('a thousand strangers can make it forget a name, and never mistake one', () => {
+    for (let i = 0; i < 1000; i++) expect(issuer(named(`stranger ${i}`)).toString()).toBe(`CN=stranger ${i}`)
+    for (let i = 0; i < 1000; i++) expect(read(named(`stranger ${i}`)).toString()).toBe(`CN=stranger ${i}`)
+  })
+
+  test('a name out of a large certificate is not kept alive', () => {
+    const large = Buffer.concat([named('Large'), new Uint8Array(5000)])
+    const first = DistinguishedName.read(new DerReader(large), true)
+    expect(read(named('Large'))).not.toBe(first)
+  })
+})
