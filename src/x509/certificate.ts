@@ -12,7 +12,7 @@ import { decodeExtension, type Extensions } from './extensions.js'
 import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
 
-/** One extension as it stands in the certificate. */
+/** One extension as it stands in a certificate or an OCSP response. */
 export class Extension {
   readonly oid: string
   readonly critical: boolean
@@ -170,13 +170,17 @@ function readExtensions(tbs: DerReader, version: number): readonly Extension[] {
   const sequence = wrapper.enter()
   wrapper.finish()
   if (version !== 3) throw new DerError('extensions in a certificate before version 3', sequence.position)
+  return readExtensionList(sequence)
+}
+
+/** Reads an Extensions sequence whose header has been entered: at least one, none twice (§4.2). */
+export function readExtensionList(sequence: DerReader): readonly Extension[] {
   const list: Extension[] = []
   do {
     if (list.length === limits.extensions) throw new DerError('too many extensions', sequence.position)
     const at = sequence.position
     const item = sequence.enter()
     const identifier = item.oid()
-    // §4.2: an extension must not occur twice.
     for (const { oid: other } of list) if (other === identifier) throw new DerError(`extension ${identifier} twice`, at)
     const critical = item.peek() === Tag.boolean ? item.boolean() : undefined
     if (critical === false) throw new DerError('critical FALSE is the DEFAULT and must not be written', at)
