@@ -47,8 +47,8 @@ export const pointOf = (key: Key): Uint8Array => key.spki.subarray(key.spki.leng
 
 /** The serial number of a certificate: INTEGER contents. */
 export function serialOf({ tbs }: Pick<Forged, 'tbs'>): Uint8Array {
-  const at = tbs.indexOf(2, 8)
-  // Version [0] is five octets; the INTEGER follows it.
+  // After the header of the signed part and five octets of version [0].
+  const at = 2 + ((tbs[1] as number) >= 0x80 ? (tbs[1] as number) & 0x7f : 0) + 5
   return tbs.subarray(at + 2, at + 2 + (tbs[at + 1] as number))
 }
 
