@@ -76,6 +76,7 @@ const io: Exceptions = {
 const clock: Exceptions = {
   'src/revocation/document-fetcher.ts': 'when a document was asked for, and until when its answer is waited for',
   'src/revocation/fetcher-options.ts': 'the default of `now`',
+  'src/revocation/ocsp-options.ts': 'the default of `now`',
 }
 
 const testingPeers = ['@peculiar/x509', 'asn1js', 'reflect-metadata']
@@ -88,6 +89,7 @@ const options: Record<string, string> = {
   MountOptions: 'src/core/mount.ts',
   PathProfile: 'src/path/profile.ts',
   ForwardedHeaderOptions: 'src/source/forwarded-header.ts',
+  OcspOptions: 'src/revocation/ocsp-options.ts',
 }
 
 // ── The rules ────────────────────────────────────────────────────────────────────────────────────────────────────
