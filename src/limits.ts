@@ -15,7 +15,7 @@ export const limits = {
   oidBytes: 128,
   /** Content octets of a serialNumber: RFC 5280 §4.1.2.2. */
   serialNumberBytes: 20,
-  /** Extensions of one certificate. */
+  /** Extensions of one certificate, of one CRL, or of one entry of it. */
   extensions: 64,
   /** Entries of one GeneralNames, of one extendedKeyUsage, of one certificatePolicies and the like. */
   extensionEntries: 1_024,
@@ -27,7 +27,7 @@ export const limits = {
   crlHeadBytes: 131_072,
   /** Octets of one entry of a CRL. Usual ones have 20 to 50; one that names its certificate issuer has some hundred. */
   crlEntryBytes: 8_192,
-  /** Different ways to write a certificate issuer in one indirect CRL. */
+  /** Names of certificate issuers in one indirect CRL. National PKIs have some dozens. */
   crlIssuers: 1_024,
   /** Entries of one CRL that are looked at to find one certificate. Chance alone brings 15 together; more are repetitions. */
   crlCandidates: 64,
@@ -39,6 +39,14 @@ export const limits = {
   nameComparisons: 50_000,
   /** Nodes of the valid policy graph: OpenSSL allows 1,000 (CVE-2023-0464). */
   policyNodes: 2_048,
+  /** Certificates of a CRL issuer's name that are looked at for one CRL, beside those of the path; and how many CRLs deep a CRL issuer's own status is asked. */
+  crlSigners: 4,
+  /** Signed CRLs that are kept although their source offers them no more, and addresses of certificates that are remembered. */
+  crlsKept: 1_000,
+  /** Addresses of CRLs that are asked for one certificate. */
+  crlUrlsPerCertificate: 4,
+  /** Octets of a deny list: 200,000 fingerprints with colons. */
+  denyListBytes: 32 * 1024 * 1024,
   /** Header fields of one request in header mode: Node 20 keeps 1,000 and drops the others without a word. */
   headerFields: 1_000,
   /** Octets of one forwarded-certificate header: percent-encoded PEM of `certificateBytes` at its worst expansion. */

@@ -77,6 +77,7 @@ const clock: Exceptions = {
   'src/revocation/document-fetcher.ts': 'when a document was asked for, and until when its answer is waited for',
   'src/revocation/fetcher-options.ts': 'the default of `now`',
   'src/revocation/ocsp-options.ts': 'the default of `now`',
+  'src/revocation/crl-options.ts': 'the default of now: CRLs are fetched between requests',
 }
 
 const testingPeers = ['@peculiar/x509', 'asn1js', 'reflect-metadata']

@@ -1,6 +1,7 @@
 import { DerError } from '../der/reader.js'
 import type { ResolvedProfile } from '../path/profile.js'
-import type { Certificate, Extension } from '../x509/certificate.js'
+import type { Certificate } from '../x509/certificate.js'
+import type { Extension } from '../x509/extension-list.js'
 import type { CertId } from '../x509/ocsp-request.js'
 import {
   type BasicOcspResponse,

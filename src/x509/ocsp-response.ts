@@ -2,7 +2,7 @@ import { DerError, DerReader, explicit, implicit, Tag } from '../der/reader.js'
 import { decodeTime } from '../der/time.js'
 import { limits } from '../limits.js'
 import { type AlgorithmIdentifier, isNull, readAlgorithmIdentifier } from './algorithm.js'
-import { type Extension, readExtensionList } from './certificate.js'
+import { type Extension, readExtensionList } from './extension-list.js'
 import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
 
