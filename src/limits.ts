@@ -21,6 +21,16 @@ export const limits = {
   extensionEntries: 1_024,
   /** Relative distinguished names of one name, and attributes of one of them. */
   nameParts: 64,
+  /** Octets of one CRL: 1.7 million entries of 38 octets. Places in it are kept in 32 bits. */
+  crlBytes: 64 * 1024 * 1024,
+  /** Octets of one CRL beside its entries: they are read in one go. An SLH-DSA signature alone may have 49,856. */
+  crlHeadBytes: 131_072,
+  /** Octets of one entry of a CRL. Usual ones have 20 to 50; one that names its certificate issuer has some hundred. */
+  crlEntryBytes: 8_192,
+  /** Different ways to write a certificate issuer in one indirect CRL. */
+  crlIssuers: 1_024,
+  /** Entries of one CRL that are looked at to find one certificate. Chance alone brings 15 together; more are repetitions. */
+  crlCandidates: 64,
   /** Signature verifications of one validation. Go and webpki allow 100 (CVE-2018-16875); a JavaScript thread is shared. */
   signatures: 32,
   /** Candidate issuers looked at in one validation: webpki's 200,000, scaled for a shared JavaScript thread. */

@@ -24,6 +24,27 @@ export function decodeTime(bytes: Uint8Array, start: number, end: number, genera
   return (daysSinceEpoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second) * 1000
 }
 
+/**
+ * Whether a UTCTime whose 13 octets are at `start` is a date that needs no calendar: up to the 28th. {@link decodeTime} judges the others. Words
+ * instead of octets, because a CRL may have a million dates that nobody will ask for.
+ */
+export function isPlainUtcTime(view: DataView, start: number): boolean {
+  const yearMonth = view.getUint32(start)
+  const dayHour = view.getUint32(start + 4)
+  const minuteSecond = view.getUint32(start + 8)
+  if (!areDigits(yearMonth) || !areDigits(dayHour) || !areDigits(minuteSecond)) return false
+  // Pairs of digits are in the order of the numbers they write.
+  const month = yearMonth & 0xffff
+  const day = dayHour >>> 16
+  if (month < 0x3031 || month > 0x3132 || day < 0x3031 || day > 0x3238) return false
+  const isTimeOfDay = (dayHour & 0xffff) < 0x3234 && minuteSecond >>> 16 < 0x3630 && (minuteSecond & 0xffff) < 0x3630
+  return isTimeOfDay && view.getUint8(start + 12) === 0x5a
+}
+
+/** Four octets `0` to `9`: their upper halves are 3, and still are with 6 added to each. */
+const areDigits = (word: number): boolean =>
+  (word & 0xf0f0f0f0) === 0x30303030 && ((word + 0x06060606) & 0xf0f0f0f0) === 0x30303030
+
 function two(bytes: Uint8Array, at: number): number {
   const tens = (bytes[at] as number) - 0x30
   const ones = (bytes[at + 1] as number) - 0x30

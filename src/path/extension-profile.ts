@@ -1,5 +1,6 @@
 import { deny } from '../errors.js'
-import type { Certificate, Extension } from '../x509/certificate.js'
+import type { Certificate } from '../x509/certificate.js'
+import type { Extension } from '../x509/extension-list.js'
 import { extensionName, KeyUsageBit, keyUsageNames } from '../x509/extensions.js'
 import { oid, usageName } from '../x509/oid.js'
 import type { ResolvedProfile } from './profile.js'

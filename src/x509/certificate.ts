@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { DerError, DerReader, explicit, implicit, Tag } from '../der/reader.js'
+import { DerError, DerReader, explicit, implicit } from '../der/reader.js'
 import { deny } from '../errors.js'
 import { limits } from '../limits.js'
 import {
@@ -8,36 +8,11 @@ import {
   readSubjectPublicKeyInfo,
   type SubjectPublicKeyInfo,
 } from './algorithm.js'
+import { type Extension, readExtensionList } from './extension-list.js'
 import { decodeExtension, type Extensions } from './extensions.js'
 import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
-
-/** One extension as it stands in the certificate. */
-export class Extension {
-  readonly oid: string
-  readonly critical: boolean
-  readonly #certificate: Uint8Array
-  readonly #start: number
-  readonly #end: number
-
-  constructor(oid: string, critical: boolean, certificate: Uint8Array, start: number, end: number) {
-    this.oid = oid
-    this.critical = critical
-    this.#certificate = certificate
-    this.#start = start
-    this.#end = end
-  }
-
-  /** Contents of extnValue: usually, but not always, DER. */
-  get value(): Uint8Array {
-    return this.#certificate.subarray(this.#start, this.#end)
-  }
-
-  /** Decodes it into `target`, if it is one this package reads. */
-  decodeInto(target: Extensions): void {
-    decodeExtension(target, this.oid, this.#certificate, this.#start, this.#end)
-  }
-}
+import { readSerialNumber } from './serial-number.js'
 
 /**
  * An X.509 certificate, read and screened (RFC 5280 §4.1): every field, and every extension of §4.2 by its type. Reading says
@@ -143,18 +118,6 @@ function readVersion(tbs: DerReader): number {
   return version + 1
 }
 
-/**
- * §4.1.2.2 asks CAs for a positive number of at most 20 octets. Zero and negative ones are read, as the same section asks of us
- * ("should be prepared to gracefully handle"): PKITS 4.4.14 and private CAs have them. Test: 'a negative serial number is read'.
- */
-function readSerialNumber(tbs: DerReader): Uint8Array {
-  const serialNumber = tbs.integer()
-  // A 20-octet number whose top bit is set takes a 21st octet, which is zero.
-  const octets = serialNumber[0] === 0 ? serialNumber.length - 1 : serialNumber.length
-  if (octets > limits.serialNumberBytes) throw new DerError('serialNumber is longer than 20 octets', tbs.start)
-  return serialNumber
-}
-
 /** §4.1.2.8: versions 2 and 3 only; nothing uses them. */
 function skipUniqueIdentifiers(tbs: DerReader, version: number): void {
   for (const n of [1, 2]) {
@@ -170,26 +133,12 @@ function readExtensions(tbs: DerReader, version: number): readonly Extension[] {
   const sequence = wrapper.enter()
   wrapper.finish()
   if (version !== 3) throw new DerError('extensions in a certificate before version 3', sequence.position)
-  const list: Extension[] = []
-  do {
-    if (list.length === limits.extensions) throw new DerError('too many extensions', sequence.position)
-    const at = sequence.position
-    const item = sequence.enter()
-    const identifier = item.oid()
-    // §4.2: an extension must not occur twice.
-    for (const { oid: other } of list) if (other === identifier) throw new DerError(`extension ${identifier} twice`, at)
-    const critical = item.peek() === Tag.boolean ? item.boolean() : undefined
-    if (critical === false) throw new DerError('critical FALSE is the DEFAULT and must not be written', at)
-    item.expect(Tag.octetString)
-    item.finish()
-    list.push(new Extension(identifier, critical === true, item.bytes, item.start, item.end))
-  } while (sequence.peek() !== -1)
-  return list
+  return readExtensionList(sequence)
 }
 
 function decodeExtensions(list: readonly Extension[]): Extensions {
   const extensions: Extensions = {}
-  for (const extension of list) extension.decodeInto(extensions)
+  for (const extension of list) decodeExtension(extensions, extension)
   return extensions
 }
 

@@ -1,8 +1,18 @@
-import { checkWellFormed, DerError, DerReader, explicit, implicit, Tag } from '../der/reader.js'
+import { checkWellFormed, DerError, type DerReader, explicit, implicit, Tag } from '../der/reader.js'
 import { limits } from '../limits.js'
+import type { Extension } from './extension-list.js'
 import { type GeneralName, readGeneralName, readGeneralNames } from './general-name.js'
-import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
+import {
+  type AccessDescription,
+  type AuthorityKeyIdentifier,
+  type DistributionPoint,
+  listOf,
+  notEmpty,
+  readAccessDescriptions,
+  readAuthorityKeyIdentifier,
+  readDistributionPoints,
+} from './shared-extensions.js'
 
 /** RFC 5280 §4.2.1.3: bit n of the named bit list is `1 << n`. */
 export const KeyUsageBit = {
@@ -24,11 +34,6 @@ export function keyUsageNames(bits: number): KeyUsageName[] {
   return (Object.keys(KeyUsageBit) as KeyUsageName[]).filter((name) => (bits & KeyUsageBit[name]) !== 0)
 }
 
-export interface AuthorityKeyIdentifier {
-  readonly keyIdentifier?: Uint8Array
-  readonly authorityCertIssuer?: readonly GeneralName[]
-  readonly authorityCertSerialNumber?: Uint8Array
-}
 export interface BasicConstraints {
   readonly cA: boolean
   /** Infinity where the number is larger than any path. */
@@ -55,18 +60,6 @@ export interface GeneralSubtree {
 export interface NameConstraints {
   readonly permittedSubtrees?: readonly GeneralSubtree[]
   readonly excludedSubtrees?: readonly GeneralSubtree[]
-}
-export interface DistributionPoint {
-  readonly fullName?: readonly GeneralName[]
-  /** To be read below the CRL issuer's name: contents of one RelativeDistinguishedName. */
-  readonly nameRelativeToCRLIssuer?: Uint8Array
-  /** ReasonFlags, RFC 5280 §4.2.1.13: bit n as `1 << n`. */
-  readonly reasons?: number
-  readonly cRLIssuer?: readonly GeneralName[]
-}
-export interface AccessDescription {
-  readonly accessMethod: string
-  readonly accessLocation: GeneralName
 }
 
 /** Every extension of RFC 5280 §4.2 and RFC 9608, by its type; absent ones are undefined. */
@@ -108,10 +101,10 @@ const decoders: {
   basicConstraints: readBasicConstraints,
   nameConstraints: readNameConstraints,
   extKeyUsage: (reader) => listOf(reader, (item) => item.oid()),
-  cRLDistributionPoints: (reader) => listOf(reader, readDistributionPoint),
-  freshestCRL: (reader) => listOf(reader, readDistributionPoint),
-  authorityInfoAccess: (reader) => listOf(reader, readAccessDescription),
-  subjectInfoAccess: (reader) => listOf(reader, readAccessDescription),
+  cRLDistributionPoints: readDistributionPoints,
+  freshestCRL: readDistributionPoints,
+  authorityInfoAccess: readAccessDescriptions,
+  subjectInfoAccess: readAccessDescriptions,
   noRevAvail: (reader) => {
     reader.null()
     return true
@@ -125,55 +118,12 @@ const byIdentifier: ReadonlyMap<string, [keyof Extensions, Decoder]> = new Map(
 /** The name of an extension this package reads, by its identifier. */
 export const extensionName = (identifier: string): keyof Extensions | undefined => byIdentifier.get(identifier)?.[0]
 
-/**
- * Decodes one extension into `target`, if it is one this package reads. `bytes[start..end)` are the contents of extnValue, which
- * must hold exactly one element.
- */
-export function decodeExtension(
-  target: Extensions,
-  identifier: string,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): void {
-  const known = byIdentifier.get(identifier)
+/** Decodes one extension into `target`, if it is one this package reads. */
+export function decodeExtension(target: Extensions, extension: Extension): void {
+  const known = byIdentifier.get(extension.oid)
   if (known === undefined) return
   const [name, decode] = known
-  const reader = new DerReader(bytes, start, end)
-  ;(target as Record<string, unknown>)[name] = decode(reader)
-  reader.finish()
-}
-
-/** SEQUENCE SIZE (1..MAX) OF. */
-function listOf<T>(reader: DerReader, readItem: (items: DerReader) => T, check?: (list: T[], at: number) => void): T[] {
-  const at = reader.position
-  const items = reader.enter()
-  const list: T[] = []
-  do {
-    if (list.length === limits.extensionEntries) throw new DerError('too many entries', items.position)
-    list.push(readItem(items))
-  } while (items.peek() !== -1)
-  check?.(list, at)
-  return list
-}
-
-function notEmpty(reader: DerReader, octets: Uint8Array): Uint8Array {
-  if (octets.length === 0) throw new DerError('key identifier is empty', reader.start)
-  return octets
-}
-
-/** §4.2.1.1: issuer and serial number come together or not at all. */
-function readAuthorityKeyIdentifier(reader: DerReader): AuthorityKeyIdentifier {
-  const sequence = reader.enter()
-  const value: { -readonly [K in keyof AuthorityKeyIdentifier]: AuthorityKeyIdentifier[K] } = {}
-  if (sequence.peek() === implicit(0)) value.keyIdentifier = notEmpty(sequence, sequence.octetString(implicit(0)))
-  if (sequence.peek() === explicit(1)) value.authorityCertIssuer = readGeneralNames(sequence.enter(explicit(1)))
-  if (sequence.peek() === implicit(2)) value.authorityCertSerialNumber = sequence.integer(implicit(2))
-  if ((value.authorityCertIssuer === undefined) !== (value.authorityCertSerialNumber === undefined)) {
-    throw new DerError('authorityCertIssuer and authorityCertSerialNumber belong together', reader.start)
-  }
-  sequence.finish()
-  return value
+  ;(target as Record<string, unknown>)[name] = extension.decode(decode)
 }
 
 /** §4.2.1.3: at least one bit is set. */
@@ -267,36 +217,4 @@ function readSubtrees(items: DerReader): GeneralSubtree[] {
     list.push(maximum === undefined ? { base, minimum } : { base, minimum, maximum })
   } while (items.peek() !== -1)
   return list
-}
-
-/** §4.2.1.13: reasons alone are not a distribution point. */
-function readDistributionPoint(items: DerReader): DistributionPoint {
-  const at = items.position
-  const sequence = items.enter()
-  const value: { -readonly [K in keyof DistributionPoint]: DistributionPoint[K] } = {}
-  if (sequence.peek() === explicit(0)) {
-    const choice = sequence.enter(explicit(0))
-    if (choice.peek() === explicit(0)) value.fullName = readGeneralNames(choice.enter(explicit(0)))
-    else {
-      choice.expect(explicit(1))
-      value.nameRelativeToCRLIssuer = choice.contents()
-      DistinguishedName.relativeTo(DistinguishedName.parse(''), choice.inside())
-    }
-    choice.finish()
-  }
-  if (sequence.peek() === implicit(1)) value.reasons = sequence.namedBits(implicit(1))
-  if (sequence.peek() === explicit(2)) value.cRLIssuer = readGeneralNames(sequence.enter(explicit(2)))
-  sequence.finish()
-  if (value.fullName === undefined && value.nameRelativeToCRLIssuer === undefined && value.cRLIssuer === undefined) {
-    throw new DerError('distribution point names nothing', at)
-  }
-  return value
-}
-
-function readAccessDescription(items: DerReader): AccessDescription {
-  const sequence = items.enter()
-  const accessMethod = sequence.oid()
-  const accessLocation = readGeneralName(sequence)
-  sequence.finish()
-  return { accessMethod, accessLocation }
 }

@@ -19,6 +19,14 @@ export const oid = {
   subjectInfoAccess: '1.3.6.1.5.5.7.1.11',
   noRevAvail: '2.5.29.56', // RFC 9608
 
+  // Extensions of CRLs and of their entries, RFC 5280 §5.2, §5.3
+  cRLNumber: '2.5.29.20',
+  deltaCRLIndicator: '2.5.29.27',
+  issuingDistributionPoint: '2.5.29.28',
+  reasonCode: '2.5.29.21',
+  invalidityDate: '2.5.29.24',
+  certificateIssuer: '2.5.29.29',
+
   anyPolicy: '2.5.29.32.0',
 
   // Extended key usage, RFC 5280 §4.2.1.12

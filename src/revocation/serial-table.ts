@@ -1,0 +1,150 @@
+import { DerError } from '../der/der-error.js'
+import { limits } from '../limits.js'
+
+/** Entries that one slice sorts: some hundred microseconds. */
+const slice = 16_384
+/** 2^16 buckets are 256 KB, which fit into a second-level cache. Above, entries are parted by their leading bits. */
+const directBits = 16
+const partBits = 8
+
+/**
+ * Offsets of entries in buckets by the leading bits of their hashes, and within a bucket in the order they came. A bucket is found by two
+ * neighbours of `starts`: 4 octets for each entry and 2 to 4 for its bucket, and no order of entries makes it larger or slower.
+ */
+export class SerialTable {
+  readonly #starts: Uint32Array
+  readonly #offsets: Uint32Array
+  readonly #shift: number
+
+  private constructor(starts: Uint32Array, offsets: Uint32Array, bits: number) {
+    this.#starts = starts
+    this.#offsets = offsets
+    this.#shift = 32 - bits
+  }
+
+  /** Octets it holds. */
+  get byteLength(): number {
+    return this.#starts.byteLength + this.#offsets.byteLength
+  }
+
+  /** Where the offsets of entries that may have this hash begin, and where they end. */
+  startOf(hash: number): number {
+    return this.#starts[hash >>> this.#shift] as number
+  }
+
+  endOf(hash: number): number {
+    return this.#starts[(hash >>> this.#shift) + 1] as number
+  }
+
+  offsetAt(place: number): number {
+    return this.#offsets[place] as number
+  }
+
+  /**
+   * Sorts `offsets` by `hashes`; both arrays are used up. Many entries go by partitions first, whose buckets fit into the processor's cache:
+   * otherwise nearly every entry would wait for memory.
+   *
+   * @param bits 2^bits buckets
+   */
+  static *of(hashes: Uint32Array, offsets: Uint32Array, bits = bitsFor(offsets.length)): Generator<void, SerialTable> {
+    const given = { hashes, offsets, ends: Uint32Array.of(offsets.length) }
+    const parts = bits > directBits ? yield* partition(given) : given
+    const sorted = parts === given ? new Uint32Array(offsets.length) : offsets
+    const starts = new Uint32Array(2 ** bits + 1)
+    const width = 2 ** bits / parts.ends.length
+    let from = 0
+    let pause = slice
+    for (const [part, to] of parts.ends.entries()) {
+      const buckets = starts.subarray(part * width, (part + 1) * width)
+      sortPart(parts, { from, to, shift: 32 - bits, firstBucket: part * width }, buckets, sorted)
+      from = to
+      if (to < pause) continue
+      pause = to + slice
+      yield
+    }
+    starts[2 ** bits] = offsets.length
+    return new SerialTable(starts, sorted, bits)
+  }
+}
+
+/** One to two entries for each bucket. */
+const bitsFor = (entries: number) => Math.max(1, 31 - Math.clz32(entries))
+
+/** Offsets of entries and their hashes, ordered by part; `ends` is where each part ends. */
+interface Parts {
+  readonly hashes: Uint32Array
+  readonly offsets: Uint32Array
+  readonly ends: Uint32Array
+}
+
+/** Orders entries by the leading bits of their hashes. */
+function* partition({ hashes, offsets }: Parts): Generator<void, Parts> {
+  const { length } = hashes
+  const ends = new Uint32Array(2 ** partBits)
+  const parts = { hashes: new Uint32Array(length), offsets: new Uint32Array(length), ends }
+  for (let from = 0; from < length; from += slice) {
+    countParts(hashes.subarray(from, from + slice), ends)
+    yield
+  }
+  let sum = 0
+  for (const [part, size] of ends.entries()) {
+    ends[part] = sum
+    sum += size
+  }
+  for (let from = 0; from < length; from += slice) {
+    placeInParts(hashes.subarray(from, from + slice), offsets.subarray(from, from + slice), parts)
+    yield
+  }
+  return parts
+}
+
+function countParts(hashes: Uint32Array, sizes: Uint32Array): void {
+  for (let i = 0; i < hashes.length; i++) {
+    const part = (hashes[i] as number) >>> (32 - partBits)
+    sizes[part] = (sizes[part] as number) + 1
+  }
+}
+
+function placeInParts(hashes: Uint32Array, offsets: Uint32Array, parts: Parts): void {
+  const { ends } = parts
+  for (let i = 0; i < hashes.length; i++) {
+    const hash = hashes[i] as number
+    const part = hash >>> (32 - partBits)
+    const place = ends[part] as number
+    ends[part] = place + 1
+    parts.hashes[place] = hash
+    parts.offsets[place] = offsets[i] as number
+  }
+}
+
+/**
+ * Counts, sums up, and fills every bucket from its end, so that its start is left over and the entries of a bucket keep their order.
+ *
+ * @param starts of the buckets of this part
+ */
+function sortPart(
+  { hashes, offsets }: Parts,
+  { from, to, shift, firstBucket }: { from: number; to: number; shift: number; firstBucket: number },
+  starts: Uint32Array,
+  sorted: Uint32Array,
+): void {
+  for (let i = from; i < to; i++) {
+    const bucket = ((hashes[i] as number) >>> shift) - firstBucket
+    const size = (starts[bucket] as number) + 1
+    if (size > limits.crlCandidates) {
+      throw new DerError('too many entries for one serial number', offsets[i] as number)
+    }
+    starts[bucket] = size
+  }
+  let end = from
+  for (let bucket = 0; bucket < starts.length; bucket++) {
+    end += starts[bucket] as number
+    starts[bucket] = end
+  }
+  for (let i = to - 1; i >= from; i--) {
+    const bucket = ((hashes[i] as number) >>> shift) - firstBucket
+    const place = (starts[bucket] as number) - 1
+    starts[bucket] = place
+    sorted[place] = offsets[i] as number
+  }
+}
