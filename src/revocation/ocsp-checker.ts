@@ -26,6 +26,8 @@ export type { OcspIssuer, OcspOptions } from './ocsp-options.js'
 const momentMillis = 5_000
 /** RFC 6960 §2.3: tryLater is asked again, this often and after as long. */
 const retryMillis = [200, 600]
+/** Milliseconds after which nobody is asked a second time: a client waits, for the deadline of one request at most and this. */
+const patienceMillis = 1_000
 /** Nobody waits for the fifth responder a certificate names. */
 const urlsOfCertificate = 4
 
@@ -46,7 +48,10 @@ export function ocsp(options: OcspOptions = {}): CertificateChecker {
 }
 
 /** What came of asking. */
-type Outcome = { readonly remembered: RememberedAnswer } | { readonly reason: string }
+type Outcome =
+  | { readonly remembered: RememberedAnswer }
+  /** `passing`: it says nothing about the next moment. */
+  | { readonly reason: string; readonly passing?: boolean }
 
 class OcspChecker implements CertificateChecker {
   readonly name = 'ocsp'
@@ -121,7 +126,8 @@ class OcspChecker implements CertificateChecker {
     if (under !== undefined) return under
     const flight = this.#request(key, question)
       .then((outcome) => {
-        if ('reason' in outcome) this.#failures.set(flightKey, { reason: outcome.reason, at: this.#settings.now() })
+        if ('reason' in outcome && !outcome.passing)
+          this.#failures.set(flightKey, { reason: outcome.reason, at: this.#settings.now() })
         return outcome
       })
       .finally(() => this.#flights.delete(flightKey))
@@ -141,20 +147,28 @@ class OcspChecker implements CertificateChecker {
     const configured = this.#settings.responder({ subject: issuer.subject.toString(), fingerprint: issuer.fingerprint })
     const urls =
       configured !== undefined ? [configured] : this.#settings.fromCertificate ? respondersOf(certificate) : []
-    let reason = nobodyToAsk(issuer.subject.toString())
+    const until = this.#settings.now() + patienceMillis
+    let outcome: Outcome = { reason: nobodyToAsk(issuer.subject.toString()) }
     for (const url of urls) {
+      if (this.#settings.now() > until) break
       try {
-        return await this.#requestFrom(url, configured !== undefined, key, question)
+        return await this.#requestFrom(url, configured !== undefined, until, key, question)
       } catch (error) {
         if (this.#closing.signal.aborted) return { reason: wasClosed }
         if (!(error instanceof FetchError)) throw error
-        reason = `OCSP: ${error.message}`
+        outcome = { reason: `OCSP: ${error.message}`, passing: error.failure === 'busy' }
       }
     }
-    return { reason }
+    return outcome
   }
 
-  async #requestFrom(url: string, configured: boolean, key: string, question: StatusQuestion): Promise<Outcome> {
+  async #requestFrom(
+    url: string,
+    configured: boolean,
+    until: number,
+    key: string,
+    question: StatusQuestion,
+  ): Promise<Outcome> {
     const { policy, hash, now } = this.#settings
     const { certificate, issuer, context } = question
     const certId = certIdOf(certificate, issuer, hash)
@@ -163,7 +177,7 @@ class OcspChecker implements CertificateChecker {
       const document = await this.#settings.fetcher.fetch(this.#documentRequest(url, configured, certId, nonce))
       const judged = judgeOcspResponse(document.bytes, { issuer, certId, nonce }, now(), policy, context.profile)
       if (judged.usable) return this.#learn(url, key, judged.answer, document, question)
-      const wait = judged.flaw === 'tryLater' ? retryMillis[attempt] : undefined
+      const wait = judged.flaw === 'tryLater' && now() <= until ? retryMillis[attempt] : undefined
       if (wait === undefined) return { reason: sentenceFor(url, judged.flaw, judged.reason, document.contentType) }
       await pause(wait, undefined, { signal: this.#closing.signal })
     }

@@ -4,6 +4,7 @@ import { parseBundle } from '../trust/trust-bundle.js'
 import type { CertIdHash } from '../x509/ocsp-request.js'
 import { type CertificateChecker, isCertificateChecker } from './certificate-status.js'
 import { createDocumentFetcher, type DocumentFetcher } from './document-fetcher.js'
+import { configuredUrl } from './fetch-url.js'
 import type { OcspPolicy } from './ocsp-answer.js'
 
 /** The issuer of a certificate that is asked about. */
@@ -40,7 +41,7 @@ export interface OcspOptions {
    * older answer never replaces a newer one.
    */
   nonce?: 'none' | 'preferred' | 'required'
-  /** How far clocks may be apart. Default 300. */
+  /** How far clocks may be apart: 86,400 at most. Default 300. */
   skewSeconds?: number
   /**
    * How old an answer may be, by its thisUpdate. Default 604,800 (7 days), and 300 for an answer without nextUpdate, whose responder has newer
@@ -114,7 +115,7 @@ export function resolveOcspOptions(options: OcspOptions): OcspSettings {
   const { delegates, delegateChecker } = delegatesOf(options)
   const responders = respondersOf(options)
   const policy = {
-    skew: milliseconds(options, 'skewSeconds', fiveMinutes),
+    skew: milliseconds(options, 'skewSeconds', fiveMinutes, day),
     maxAge: maxAgeOf(options),
     nonce,
     delegates,
@@ -167,20 +168,23 @@ function responderOf({
   }
   if (responder === undefined) return () => undefined
   if (typeof responder === 'function') return (issuer) => checkUrl(responder(issuer))
-  checkUrl(responder)
-  return () => responder
+  const url = checkUrl(responder)
+  return () => url
 }
 
 /** Also of what a function returns: a mistake there is the operator's, and refuses with 500 until it is mended. */
 function checkUrl(url: unknown): string | undefined {
   if (url === undefined) return undefined
   if (typeof url !== 'string') throw wrong(`responder is a ${typeof url}`, example)
-  const isHttp = URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol)
-  if (!isHttp) throw wrong(`responder ${quote(url)} is no http or https URL`, example)
-  return url
+  return configuredUrl('ocsp({ responder })', url)
 }
 
-function milliseconds(options: OcspOptions, name: 'skewSeconds' | 'maxAgeSeconds', fallback: number): number {
+function milliseconds(
+  options: OcspOptions,
+  name: 'skewSeconds' | 'maxAgeSeconds',
+  fallback: number,
+  longest: number,
+): number {
   const seconds = options[name] ?? fallback
   if (!Number.isSafeInteger(seconds) || seconds < 0 || seconds > longest) {
     throw wrong(
@@ -191,12 +195,12 @@ function milliseconds(options: OcspOptions, name: 'skewSeconds' | 'maxAgeSeconds
   return seconds * 1000
 }
 
-const [fiveMinutes, sevenDays, longest] = [300, 7 * 86_400, 366 * 86_400]
+const [fiveMinutes, day, year] = [300, 86_400, 366 * 86_400]
 
 function maxAgeOf(options: OcspOptions): OcspPolicy['maxAge'] {
   return {
-    withNextUpdate: milliseconds(options, 'maxAgeSeconds', sevenDays),
-    withoutNextUpdate: milliseconds(options, 'maxAgeSeconds', fiveMinutes),
+    withNextUpdate: milliseconds(options, 'maxAgeSeconds', 7 * day, year),
+    withoutNextUpdate: milliseconds(options, 'maxAgeSeconds', fiveMinutes, year),
   }
 }
 

@@ -52,8 +52,19 @@ describe('options', () => {
     ['fromCertificate without hosts', { fromCertificate: true }, /allowHosts: \['ocsp\.example'\]/],
     ['fromCertificate with an empty list', { fromCertificate: true, allowHosts: [] }, /allowHosts names none/],
     ['fromCertificate that is a word', { fromCertificate: 'yes' }, /fromCertificate is "yes" — write a boolean/],
-    ['a responder that is no URL', { responder: 'ocsp.example' }, /"ocsp\.example" is no http or https URL/],
-    ['a responder of another scheme', { responder: 'ldap://ocsp.example' }, /is no http or https URL/],
+    [
+      'a responder that is no URL',
+      { responder: 'ocsp.example' },
+      /ocsp\(\{ responder \}\): "ocsp\.example": .* write it as 'http:/,
+    ],
+    ['a responder of another scheme', { responder: 'ldap://ocsp.example' }, /"ldap:\/\/ocsp\.example"/],
+    ['a responder with a password in it', { responder: 'http://a:b@ocsp.example' }, /write it as/],
+    ['a skew of more than a day', { responder: responderUrl, skewSeconds: 86_401 }, /whole seconds, 86400 at most/],
+    [
+      'an age of more than a year',
+      { responder: responderUrl, maxAgeSeconds: 366 * 86_400 + 1 },
+      /maxAgeSeconds is 31622401/,
+    ],
     ['an unknown hash', { responder: responderUrl, hash: 'md5' }, /hash is "md5" — write 'sha1' or 'sha256'/],
     ['an unknown method', { responder: responderUrl, method: 'GET' }, /method is "GET" — write 'get' or 'post'/],
     ['an unknown nonce policy', { responder: responderUrl, nonce: true }, /nonce is a boolean/],
@@ -111,7 +122,7 @@ describe('options', () => {
 
   test('a function that returns no URL is a broken checker, not an unknown status', async () => {
     const it = scene({ responder: () => 'nonsense' })
-    await expect(it.ask()).rejects.toThrow('is no http or https URL')
+    await expect(it.ask()).rejects.toThrow('ocsp({ responder }): "nonsense"')
   })
 })
 
@@ -308,6 +319,24 @@ describe('answers', () => {
     never.reply = errorResponse(3)
     expect(reasonOf(await never.ask())).toContain('it answered tryLater')
     expect(never.requests).toHaveLength(3)
+  })
+
+  test('who has waited is not made to wait for another try', async () => {
+    const it = scene()
+    it.reply = () => {
+      it.time += 1_001
+      return errorResponse(3)
+    }
+    expect((await it.ask()).status).toBe('unknown')
+    expect(it.requests).toHaveLength(1)
+  })
+
+  test('a fetcher that has too much to do is asked again at once', async () => {
+    const it = scene()
+    it.reply = new FetchError('busy', responderUrl, 'too many requests wait already')
+    expect((await it.ask()).status).toBe('unknown')
+    it.reply = it.says()
+    expect((await it.ask()).status).toBe('good')
   })
 
   test('an exception that is no failure to fetch is a broken checker', async () => {
