@@ -35,8 +35,8 @@ const urlsOfCertificate = 4
  * Asks OCSP responders (RFC 6960) about every certificate of a path but the anchor. Refuses (`unknown`, 503) whenever there is no answer that is
  * signed by who may, is about that certificate, and is recent.
  *
- * Answers are remembered until nextUpdate, or for as long as HTTP or `maxAgeSeconds` allows, and asked for anew before they end while somebody uses
- * them. A `revoked` stays: only certificateHold is lifted by a newer answer.
+ * Answers are remembered until nextUpdate, or for as long as HTTP or `maxAgeSeconds` allows, and asked for anew before they end, and at least every
+ * `refreshSeconds`, while somebody uses them. A `revoked` stays: only certificateHold is lifted by a newer answer.
  *
  * @throws ClientCertConfigError with the fix
  * @example
@@ -113,8 +113,9 @@ class OcspChecker implements CertificateChecker {
     const isCurrent = thisUpdate <= question.at + this.#settings.policy.skew && question.at <= usableUntil
     if (!isCurrent || !known.acceptedUnder.has(question.context.profile)) return undefined
     if (unchecked !== undefined && this.#confirmed.get(known.answer) !== this.#settings.delegateChecker?.generation) {
-      const { status } = await this.#statusOfDelegate(unchecked, known.answer, question)
-      if (status !== 'good') return undefined
+      const { status, generation } = await this.#statusOfDelegate(unchecked, question)
+      if (status.status !== 'good' || status.validUntil < usableUntil) return undefined
+      this.#confirmed.set(known.answer, generation)
     }
     return known
   }
@@ -204,34 +205,37 @@ class OcspChecker implements CertificateChecker {
   ): Promise<Outcome> {
     let answer = judged
     if (judged.unchecked !== undefined) {
-      const delegate = await this.#statusOfDelegate(judged.unchecked, judged, question)
-      const subject = judged.unchecked.subject.toString()
-      if (delegate.status === 'revoked') return { reason: delegateIs(url, subject, 'revoked') }
-      if (delegate.status === 'unknown')
-        return { reason: delegateIs(url, subject, `of unknown status (${delegate.reason})`) }
+      const { status, generation } = await this.#statusOfDelegate(judged.unchecked, question)
+      if (status.status !== 'good') return { reason: delegateIs(url, judged.unchecked.subject.toString(), status) }
       const { freshUntil, usableUntil } = judged
-      const end = delegate.validUntil
+      const end = status.validUntil
       answer = { ...judged, freshUntil: Math.min(freshUntil, end), usableUntil: Math.min(usableUntil, end) }
-      this.#confirmed.set(answer, this.#confirmed.get(judged) as number)
+      this.#confirmed.set(answer, generation)
     }
-    const source = { url, ...refreshTimes(answer, document, this.#settings.now()) }
+    const source = { url, ...this.#refreshTimes(answer, document, this.#settings.now()) }
     const lesson = this.#memory.learn(key, answer, question.context.profile, source)
     if (lesson.closed) this.#generation++
     if (!lesson.replayed) return { remembered: lesson.remembered }
     return { reason: replayed(url, answer.thisUpdate, lesson.remembered.answer.thisUpdate) }
   }
 
-  /** RFC 6960 §4.2.2.2.1. The delegate's issuer is that of the certificate asked about. Never by OCSP of our own: it would have to vouch for itself. */
-  async #statusOfDelegate(
-    delegate: Certificate,
-    answer: OcspAnswer,
-    question: StatusQuestion,
-  ): Promise<CertificateStatus> {
+  /** Before the end of its freshness, and not all at once: who started together would ask together ever after. */
+  #refreshTimes(answer: OcspAnswer, document: FetchedDocument, now: number) {
+    const fresh = Math.min(answer.freshUntil, document.freshUntil ?? Number.POSITIVE_INFINITY)
+    const moment = Math.min(now + momentMillis, answer.usableUntil)
+    const freshUntil = answer.status === 'unknown' ? moment : Math.max(fresh, moment)
+    const window = Math.min(freshUntil - now, this.#settings.refresh)
+    return { refreshFrom: Math.max(moment, now + window * (0.6 + 0.3 * Math.random())), freshUntil }
+  }
+
+  /**
+   * RFC 6960 §4.2.2.2.1. The delegate's issuer is that of the certificate asked about. Never by OCSP of our own: it would have to vouch for itself.
+   * The generation is that of before: what changes meanwhile is asked about again.
+   */
+  async #statusOfDelegate(delegate: Certificate, question: StatusQuestion) {
     const checker = this.#settings.delegateChecker as CertificateChecker
     const { generation } = checker
-    const status = await checker.statusOf({ ...question, certificate: delegate })
-    if (status.status === 'good') this.#confirmed.set(answer, generation)
-    return status
+    return { status: await checker.statusOf({ ...question, certificate: delegate }), generation }
   }
 }
 
@@ -254,15 +258,6 @@ function statusFrom({ answer, refreshFrom, freshUntil, url }: RememberedAnswer, 
   if (at < refreshFrom) return { status, validUntil: refreshFrom }
   // A newer answer is on its way, or could not be had: this one is looked at again in a moment.
   return { status, validUntil: Math.min(at < freshUntil ? freshUntil : usableUntil, at + momentMillis) }
-}
-
-/** Before the end of its freshness, and not all at once: who started together would ask together ever after. */
-function refreshTimes(answer: OcspAnswer, document: FetchedDocument, now: number) {
-  const fresh = Math.min(answer.freshUntil, document.freshUntil ?? Number.POSITIVE_INFINITY)
-  const moment = Math.min(now + momentMillis, answer.usableUntil)
-  const freshUntil = answer.status === 'unknown' ? moment : Math.max(fresh, moment)
-  const refreshFrom = freshUntil <= moment ? freshUntil : now + (freshUntil - now) * (0.6 + 0.3 * Math.random())
-  return { refreshFrom, freshUntil }
 }
 
 /** RFC 6960 §3.1: id-ad-ocsp. */

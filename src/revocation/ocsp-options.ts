@@ -48,6 +48,11 @@ export interface OcspOptions {
    * information all the time (RFC 6960 §4.2.2.1). A number here is for both.
    */
   maxAgeSeconds?: number
+  /**
+   * How long an answer is used before it is asked for anew while it still serves: how soon a revocation is seen where responders sign for days.
+   * Default 3,600; sooner where the answer or HTTP says so, never below 5.
+   */
+  refreshSeconds?: number
   /** Ask about the end entity only. Default false: about every certificate of the path but the anchor. */
   leafOnly?: boolean
   /** Certificates of responders, PEM or DER, whose answers are believed about every issuer (RFC 6960 §4.2.2.2). Default none. */
@@ -75,6 +80,7 @@ const optionNames: readonly (keyof OcspOptions)[] = [
   'nonce',
   'skewSeconds',
   'maxAgeSeconds',
+  'refreshSeconds',
   'leafOnly',
   'responderCertificates',
   'delegates',
@@ -89,6 +95,8 @@ export interface OcspSettings {
   readonly hash: CertIdHash
   readonly method: 'get' | 'post'
   readonly leafOnly: boolean
+  /** Milliseconds. */
+  readonly refresh: number
   readonly policy: OcspPolicy
   /** Answers for delegates, where they are `'checked'`. */
   readonly delegateChecker: CertificateChecker | undefined
@@ -127,6 +135,7 @@ export function resolveOcspOptions(options: OcspOptions): OcspSettings {
     hash,
     method,
     leafOnly,
+    refresh: milliseconds(options, 'refreshSeconds', hour, year),
     policy,
     delegateChecker,
     fetcher: fetcherOf(options),
@@ -181,7 +190,7 @@ function checkUrl(url: unknown): string | undefined {
 
 function milliseconds(
   options: OcspOptions,
-  name: 'skewSeconds' | 'maxAgeSeconds',
+  name: 'skewSeconds' | 'maxAgeSeconds' | 'refreshSeconds',
   fallback: number,
   longest: number,
 ): number {
@@ -195,7 +204,7 @@ function milliseconds(
   return seconds * 1000
 }
 
-const [fiveMinutes, day, year] = [300, 86_400, 366 * 86_400]
+const [fiveMinutes, hour, day, year] = [300, 3_600, 86_400, 366 * 86_400]
 
 function maxAgeOf(options: OcspOptions): OcspPolicy['maxAge'] {
   return {

@@ -384,6 +384,27 @@ describe('what is remembered', () => {
     }
   })
 
+  test('one that holds for days is asked for anew every refreshSeconds, and serves if there is nobody to ask', async () => {
+    for (const [options, most] of [
+      [{}, hour],
+      [{ refreshSeconds: 600 }, 10 * minute],
+      [{ refreshSeconds: 0 }, (5 * second) / 0.9],
+    ] as const) {
+      const it = scene(options)
+      it.reply = it.says(signed(0, { nextUpdate: iso(100 * hour) }))
+      const until = validUntil(await it.ask())
+      expect(until - at).toBeGreaterThanOrEqual(Math.max(5 * second, 0.6 * most) - 1)
+      expect(until - at).toBeLessThanOrEqual(0.9 * most + 1)
+      it.reply = down
+      it.time = until
+      expect((await it.ask()).status).toBe('good')
+      await turn()
+      it.time = at + 99 * hour
+      expect([(await it.ask()).status, it.requests.length]).toEqual(['good', 3])
+      await turn()
+    }
+  })
+
   test('HTTP freshness shortens, and never lengthens', async () => {
     const it = scene()
     it.reply = { bytes: it.says(signed(0)), freshUntil: at + minute }
@@ -681,6 +702,20 @@ describe('delegates whose status somebody else knows', () => {
     it.time += 5 * second
     it.reply = it.says(plan(0, { status: revoked() }))
     expect((await it.ask()).status).toBe('unknown')
+  })
+
+  test('are not believed for longer than that holds, also where it holds for less than before', async () => {
+    const delegates = crl()
+    const it = scene({ delegates })
+    it.reply = it.says(plan(0))
+    await it.ask()
+    delegates.generation++
+    delegates.answer = { status: 'good', validUntil: at + minute }
+    it.reply = down
+    expect((await it.ask()).status).toBe('unknown')
+    it.time += 5 * second
+    it.reply = it.says(plan(1000))
+    expect(validUntil(await it.ask())).toBeLessThanOrEqual(at + minute)
   })
 
   test('end when that ends', async () => {
