@@ -294,7 +294,9 @@ describe('an indirect CRL', () => {
     expect(crlRefusal(crlDer({ extensions, entries: [...entries.slice(2), entry(1, several)] }))).toBe(
       'too many certificate issuers',
     )
-    expect(crlRefusal(crlDer({ extensions, entries: [...entries.slice(3), entry(1, several)] }))).toBeUndefined()
+    const reversed = certificateIssuer(...[2, 1, 0].map((n) => directoryName(`x ${n}`)))
+    const full = [...entries.slice(3), entry(1, several), entry(2, reversed)]
+    expect(crlRefusal(crlDer({ extensions, entries: full }))).toBeUndefined()
   })
 
   test('of mtls-identity/testing', async () => {
@@ -329,6 +331,7 @@ describe('an unknown critical extension of any entry', () => {
     expect(indexOf({ entries: [entry(1), entry(2, other), entry(3, unknownExtension(true))] })).toMatchObject({
       unknownCriticalExtension: '1.2.3.5',
     })
+    expect(indexOf({ entries: [entry(1, other, unknownExtension(true))] }).unknownCriticalExtension).toBe('1.2.3.5')
   })
 
   test('leaves nothing to be found, neither there nor elsewhere', () => {
