@@ -39,6 +39,14 @@ export const limits = {
   nameComparisons: 50_000,
   /** Nodes of the valid policy graph: OpenSSL allows 1,000 (CVE-2023-0464). */
   policyNodes: 2_048,
+  /** Certificates of a CRL issuer's name that are looked at for one CRL, beside those of the path; and how many CRLs deep a CRL issuer's own status is asked. */
+  crlSigners: 4,
+  /** Signed CRLs that are kept although their source offers them no more, and addresses of certificates that are remembered. */
+  crlsKept: 1_000,
+  /** Addresses of CRLs that are asked for one certificate. */
+  crlUrlsPerCertificate: 4,
+  /** Octets of a deny list: 200,000 fingerprints with colons. */
+  denyListBytes: 32 * 1024 * 1024,
   /** Header fields of one request in header mode: Node 20 keeps 1,000 and drops the others without a word. */
   headerFields: 1_000,
   /** Octets of one forwarded-certificate header: percent-encoded PEM of `certificateBytes` at its worst expansion. */
@@ -52,4 +60,32 @@ export const limits = {
   helpCharacters: 1_500,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */
   trustFileBytes: 64 * 1024 * 1024,
+  /** Octets of one OCSP response. One with its signer's RSA-4096 certificate has 4 KB, one with an ML-DSA-87 chain 20 KB. */
+  ocspResponseBytes: 65_536,
+  /** SingleResponses of one OCSP response. We ask for one; responders that answer for batches they have signed before send a few. */
+  ocspResponses: 64,
+  /** Certificates in one OCSP response: the signer's, and a path above it that is not needed. */
+  ocspCertificates: 8,
+  /** Certificates whose OCSP answers are remembered: as many as decisions are. */
+  ocspAnswers: 10_000,
+  /** Milliseconds from the request for a CRL or an OCSP response to its last octet: a client waits for it, and few wait for longer. */
+  fetchMilliseconds: 3_000,
+  /** Requests at once to one host. Browsers allow 6 and pay with one user's line; a responder serves every server that asks. */
+  fetchesPerHost: 4,
+  /** Requests that wait for their turn at one host: at 5 ms an answer, 4 at a time, a third of a second's wait. */
+  fetchesWaiting: 256,
+  /** Hosts asked at once on behalf of certificates: with `fetchesPerHost`, 256 of the 1,024 descriptors that many systems give a process. */
+  fetchHosts: 64,
+  /** Milliseconds a failure to fetch is remembered: as long as Retry-After tells clients of a 503 to wait. */
+  fetchFailureMilliseconds: 5_000,
+  /** Failures to fetch that are remembered; 4 KB each at most. */
+  fetchFailures: 1_000,
+  /** Characters of one URL to fetch. RFC 9110 §4.1 asks for 8,000; the longest of an OCSP request by GET have 400 (RFC 5019 §5). */
+  fetchUrlCharacters: 2_048,
+  /** Octets of the header fields of one answer, of its trailers, and of the extensions of its chunks: Node's own default. */
+  fetchHeaderBytes: 16_384,
+  /** Interim answers (RFC 9110 §15.2) before the final one. We ask for none. */
+  interimAnswers: 8,
+  /** Addresses of one host name. The largest services publish 8 to 16; each is judged. */
+  resolvedAddresses: 64,
 } as const

@@ -4,6 +4,7 @@ import { CRLReason, readCrlEntry } from '../x509/crl-entry.js'
 import type { DistinguishedName } from '../x509/name.js'
 import type { EntryIssuers } from './entry-issuers.js'
 import { EntryScan } from './entry-scan.js'
+import { nextTurn } from './next-turn.js'
 import { hashIssuer, hashSerial, isHashable, serialView } from './serial-hash.js'
 import { SerialTable } from './serial-table.js'
 import { readUsualEntry, serialNumberAt } from './usual-entry.js'
@@ -103,8 +104,6 @@ export class CrlIndex {
     return new CrlIndex(crl, scan, table)
   }
 }
-
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /**
  * Reads the entries of a CRL and makes them findable, without keeping the event loop for more than a few milliseconds at a time. Rejects with
