@@ -84,7 +84,7 @@ export function exchange(order: Exchange): Promise<Answer> {
     refuseInterimAnswers(request, fail)
     request.on('response', (response) => {
       enter('body')
-      // Without a listener, the error of an answer that is cut off would end the process.
+      // An answer that is cut off says so here or at its request.
       response.on('error', failWith)
       readAnswer(response, order.maximumBytes, fail, (answer) => over(() => resolve(answer)))
     })
