@@ -173,7 +173,8 @@ function readAnswer(response: IncomingMessage, maximum: number, fail: Fail, deli
 function isRefused({ statusCode: status = 0, headers }: IncomingMessage, maximum: number, fail: Fail): boolean {
   // 304 answers a condition, and we make none.
   if (status >= 300 && status < 400 && status !== 304) {
-    fail('redirect', `status ${status}; redirects are not followed — write the URL it leads to`, { status })
+    const to = quote(headers.location ?? 'nowhere')
+    fail('redirect', `status ${status} leads to ${to}; redirects are not followed — write the URL itself`, { status })
     return true
   }
   if (status !== 200) {

@@ -140,7 +140,7 @@ describe('what is delivered', () => {
   })
 
   test('a type that is none, and a freshness nobody stated, are undefined', async () => {
-    for (const contentType of ['', ' ; charset=x', `a/${'b'.repeat(127)}`]) {
+    for (const contentType of ['', ' ; charset=x', `a/${'b'.repeat(127)}`, 'a', 'a/b c', 'a/\u00fc', 'a/b, c/d']) {
       const responder = await startResponder({ answer: document, contentType })
       expect(await fetcher().fetch(from(responder))).toMatchObject({ contentType: undefined, freshUntil: undefined })
     }
@@ -197,6 +197,17 @@ describe('R-03: whatever a server does, there is the document, or a failure that
       { numRuns: 300 },
     )
     await responder.settled()
+  })
+
+  test('R-01: a redirect to the metadata service is told, quoted, and not followed', async () => {
+    const responder = await startResponder({ fault: 'redirect-to-metadata' })
+    const lookup = jest.fn(async () => ['127.0.0.1'])
+    const { failure, message } = await failureOf(
+      fetcher({ lookup }).fetch(from(`http://crl.example.test:${responder.port}/`)),
+    )
+    expect(failure).toBe('redirect')
+    expect(message).toContain('status 302 leads to "http://169.254.169.254/latest/meta-data/"')
+    expect([responder.accepted, lookup.mock.calls.length]).toEqual([1, 1])
   })
 
   test('a compression bomb is refused by its header, before it is read', async () => {
