@@ -162,6 +162,7 @@ describe('R-03: whatever a server does, there is the document, or a failure that
     const outcome = await outcomeOf(fetcher(expecting(fault)).fetch(from(responder)), document)
     expect(faultTable[fault].outcomes).toContain(outcome)
     expect(performance.now() - started).toBeLessThan(3_000)
+    expect(responder.requests.length).toBeLessThanOrEqual(1)
     await responder.settled()
     await until(() => socketCount() <= before)
   })
@@ -281,6 +282,15 @@ describe('bounds', () => {
     await jest.advanceTimersByTimeAsync(1)
     expect(seen).toMatchObject({ failure: 'timeout', detail: { phase: 'dns' } })
     made.close()
+  })
+
+  test('the deadline of what is over is called off', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] })
+    const made = createDocumentFetcher({ lookup: async () => [] })
+    const fetching = failureOf(made.fetch(from('http://crl.example.test/')))
+    expect(jest.getTimerCount()).toBe(1)
+    expect((await fetching).failure).toBe('dns')
+    expect(jest.getTimerCount()).toBe(0)
   })
 
   test('a server that drips cannot win time: the deadline is for all of it', async () => {
