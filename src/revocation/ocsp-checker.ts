@@ -26,6 +26,8 @@ export type { OcspIssuer, OcspOptions } from './ocsp-options.js'
 const momentMillis = 5_000
 /** RFC 6960 §2.3: tryLater is asked again, this often and after as long. */
 const retryMillis = [200, 600]
+/** Milliseconds after which nobody is asked a second time: a client waits, for the deadline of one request at most and this. */
+const patienceMillis = 1_000
 /** Nobody waits for the fifth responder a certificate names. */
 const urlsOfCertificate = 4
 
@@ -33,8 +35,8 @@ const urlsOfCertificate = 4
  * Asks OCSP responders (RFC 6960) about every certificate of a path but the anchor. Refuses (`unknown`, 503) whenever there is no answer that is
  * signed by who may, is about that certificate, and is recent.
  *
- * Answers are remembered until nextUpdate, or for as long as HTTP or `maxAgeSeconds` allows, and asked for anew before they end while somebody uses
- * them. A `revoked` stays: only certificateHold is lifted by a newer answer.
+ * Answers are remembered until nextUpdate, or for as long as HTTP or `maxAgeSeconds` allows, and asked for anew before they end, and at least every
+ * `refreshSeconds`, while somebody uses them. A `revoked` stays: only certificateHold is lifted by a newer answer.
  *
  * @throws ClientCertConfigError with the fix
  * @example
@@ -46,7 +48,10 @@ export function ocsp(options: OcspOptions = {}): CertificateChecker {
 }
 
 /** What came of asking. */
-type Outcome = { readonly remembered: RememberedAnswer } | { readonly reason: string }
+type Outcome =
+  | { readonly remembered: RememberedAnswer }
+  /** `passing`: it says nothing about the next moment. */
+  | { readonly reason: string; readonly passing?: boolean }
 
 class OcspChecker implements CertificateChecker {
   readonly name = 'ocsp'
@@ -108,8 +113,9 @@ class OcspChecker implements CertificateChecker {
     const isCurrent = thisUpdate <= question.at + this.#settings.policy.skew && question.at <= usableUntil
     if (!isCurrent || !known.acceptedUnder.has(question.context.profile)) return undefined
     if (unchecked !== undefined && this.#confirmed.get(known.answer) !== this.#settings.delegateChecker?.generation) {
-      const { status } = await this.#statusOfDelegate(unchecked, known.answer, question)
-      if (status !== 'good') return undefined
+      const { status, generation } = await this.#statusOfDelegate(unchecked, question)
+      if (status.status !== 'good' || status.validUntil < usableUntil) return undefined
+      this.#confirmed.set(known.answer, generation)
     }
     return known
   }
@@ -121,7 +127,8 @@ class OcspChecker implements CertificateChecker {
     if (under !== undefined) return under
     const flight = this.#request(key, question)
       .then((outcome) => {
-        if ('reason' in outcome) this.#failures.set(flightKey, { reason: outcome.reason, at: this.#settings.now() })
+        if ('reason' in outcome && !outcome.passing)
+          this.#failures.set(flightKey, { reason: outcome.reason, at: this.#settings.now() })
         return outcome
       })
       .finally(() => this.#flights.delete(flightKey))
@@ -141,20 +148,28 @@ class OcspChecker implements CertificateChecker {
     const configured = this.#settings.responder({ subject: issuer.subject.toString(), fingerprint: issuer.fingerprint })
     const urls =
       configured !== undefined ? [configured] : this.#settings.fromCertificate ? respondersOf(certificate) : []
-    let reason = nobodyToAsk(issuer.subject.toString())
+    const until = this.#settings.now() + patienceMillis
+    let outcome: Outcome = { reason: nobodyToAsk(issuer.subject.toString()) }
     for (const url of urls) {
+      if (this.#settings.now() > until) break
       try {
-        return await this.#requestFrom(url, configured !== undefined, key, question)
+        return await this.#requestFrom(url, configured !== undefined, until, key, question)
       } catch (error) {
         if (this.#closing.signal.aborted) return { reason: wasClosed }
         if (!(error instanceof FetchError)) throw error
-        reason = `OCSP: ${error.message}`
+        outcome = { reason: `OCSP: ${error.message}`, passing: error.failure === 'busy' }
       }
     }
-    return { reason }
+    return outcome
   }
 
-  async #requestFrom(url: string, configured: boolean, key: string, question: StatusQuestion): Promise<Outcome> {
+  async #requestFrom(
+    url: string,
+    configured: boolean,
+    until: number,
+    key: string,
+    question: StatusQuestion,
+  ): Promise<Outcome> {
     const { policy, hash, now } = this.#settings
     const { certificate, issuer, context } = question
     const certId = certIdOf(certificate, issuer, hash)
@@ -163,7 +178,7 @@ class OcspChecker implements CertificateChecker {
       const document = await this.#settings.fetcher.fetch(this.#documentRequest(url, configured, certId, nonce))
       const judged = judgeOcspResponse(document.bytes, { issuer, certId, nonce }, now(), policy, context.profile)
       if (judged.usable) return this.#learn(url, key, judged.answer, document, question)
-      const wait = judged.flaw === 'tryLater' ? retryMillis[attempt] : undefined
+      const wait = judged.flaw === 'tryLater' && now() <= until ? retryMillis[attempt] : undefined
       if (wait === undefined) return { reason: sentenceFor(url, judged.flaw, judged.reason, document.contentType) }
       await pause(wait, undefined, { signal: this.#closing.signal })
     }
@@ -190,34 +205,37 @@ class OcspChecker implements CertificateChecker {
   ): Promise<Outcome> {
     let answer = judged
     if (judged.unchecked !== undefined) {
-      const delegate = await this.#statusOfDelegate(judged.unchecked, judged, question)
-      const subject = judged.unchecked.subject.toString()
-      if (delegate.status === 'revoked') return { reason: delegateIs(url, subject, 'revoked') }
-      if (delegate.status === 'unknown')
-        return { reason: delegateIs(url, subject, `of unknown status (${delegate.reason})`) }
+      const { status, generation } = await this.#statusOfDelegate(judged.unchecked, question)
+      if (status.status !== 'good') return { reason: delegateIs(url, judged.unchecked.subject.toString(), status) }
       const { freshUntil, usableUntil } = judged
-      const end = delegate.validUntil
+      const end = status.validUntil
       answer = { ...judged, freshUntil: Math.min(freshUntil, end), usableUntil: Math.min(usableUntil, end) }
-      this.#confirmed.set(answer, this.#confirmed.get(judged) as number)
+      this.#confirmed.set(answer, generation)
     }
-    const source = { url, ...refreshTimes(answer, document, this.#settings.now()) }
+    const source = { url, ...this.#refreshTimes(answer, document, this.#settings.now()) }
     const lesson = this.#memory.learn(key, answer, question.context.profile, source)
     if (lesson.closed) this.#generation++
     if (!lesson.replayed) return { remembered: lesson.remembered }
     return { reason: replayed(url, answer.thisUpdate, lesson.remembered.answer.thisUpdate) }
   }
 
-  /** RFC 6960 §4.2.2.2.1. The delegate's issuer is that of the certificate asked about. Never by OCSP of our own: it would have to vouch for itself. */
-  async #statusOfDelegate(
-    delegate: Certificate,
-    answer: OcspAnswer,
-    question: StatusQuestion,
-  ): Promise<CertificateStatus> {
+  /** Before the end of its freshness, and not all at once: who started together would ask together ever after. */
+  #refreshTimes(answer: OcspAnswer, document: FetchedDocument, now: number) {
+    const fresh = Math.min(answer.freshUntil, document.freshUntil ?? Number.POSITIVE_INFINITY)
+    const moment = Math.min(now + momentMillis, answer.usableUntil)
+    const freshUntil = answer.status === 'unknown' ? moment : Math.max(fresh, moment)
+    const window = Math.min(freshUntil - now, this.#settings.refresh)
+    return { refreshFrom: Math.max(moment, now + window * (0.6 + 0.3 * Math.random())), freshUntil }
+  }
+
+  /**
+   * RFC 6960 §4.2.2.2.1. The delegate's issuer is that of the certificate asked about. Never by OCSP of our own: it would have to vouch for itself.
+   * The generation is that of before: what changes meanwhile is asked about again.
+   */
+  async #statusOfDelegate(delegate: Certificate, question: StatusQuestion) {
     const checker = this.#settings.delegateChecker as CertificateChecker
     const { generation } = checker
-    const status = await checker.statusOf({ ...question, certificate: delegate })
-    if (status.status === 'good') this.#confirmed.set(answer, generation)
-    return status
+    return { status: await checker.statusOf({ ...question, certificate: delegate }), generation }
   }
 }
 
@@ -240,15 +258,6 @@ function statusFrom({ answer, refreshFrom, freshUntil, url }: RememberedAnswer, 
   if (at < refreshFrom) return { status, validUntil: refreshFrom }
   // A newer answer is on its way, or could not be had: this one is looked at again in a moment.
   return { status, validUntil: Math.min(at < freshUntil ? freshUntil : usableUntil, at + momentMillis) }
-}
-
-/** Before the end of its freshness, and not all at once: who started together would ask together ever after. */
-function refreshTimes(answer: OcspAnswer, document: FetchedDocument, now: number) {
-  const fresh = Math.min(answer.freshUntil, document.freshUntil ?? Number.POSITIVE_INFINITY)
-  const moment = Math.min(now + momentMillis, answer.usableUntil)
-  const freshUntil = answer.status === 'unknown' ? moment : Math.max(fresh, moment)
-  const refreshFrom = freshUntil <= moment ? freshUntil : now + (freshUntil - now) * (0.6 + 0.3 * Math.random())
-  return { refreshFrom, freshUntil }
 }
 
 /** RFC 6960 §3.1: id-ad-ocsp. */

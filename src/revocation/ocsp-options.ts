@@ -4,6 +4,7 @@ import { parseBundle } from '../trust/trust-bundle.js'
 import type { CertIdHash } from '../x509/ocsp-request.js'
 import { type CertificateChecker, isCertificateChecker } from './certificate-status.js'
 import { createDocumentFetcher, type DocumentFetcher } from './document-fetcher.js'
+import { configuredUrl } from './fetch-url.js'
 import type { OcspPolicy } from './ocsp-answer.js'
 
 /** The issuer of a certificate that is asked about. */
@@ -40,13 +41,18 @@ export interface OcspOptions {
    * older answer never replaces a newer one.
    */
   nonce?: 'none' | 'preferred' | 'required'
-  /** How far clocks may be apart. Default 300. */
+  /** How far clocks may be apart: 86,400 at most. Default 300. */
   skewSeconds?: number
   /**
    * How old an answer may be, by its thisUpdate. Default 604,800 (7 days), and 300 for an answer without nextUpdate, whose responder has newer
    * information all the time (RFC 6960 §4.2.2.1). A number here is for both.
    */
   maxAgeSeconds?: number
+  /**
+   * How long an answer is used before it is asked for anew while it still serves: how soon a revocation is seen where responders sign for days.
+   * Default 3,600; sooner where the answer or HTTP says so, never below 5.
+   */
+  refreshSeconds?: number
   /** Ask about the end entity only. Default false: about every certificate of the path but the anchor. */
   leafOnly?: boolean
   /** Certificates of responders, PEM or DER, whose answers are believed about every issuer (RFC 6960 §4.2.2.2). Default none. */
@@ -74,6 +80,7 @@ const optionNames: readonly (keyof OcspOptions)[] = [
   'nonce',
   'skewSeconds',
   'maxAgeSeconds',
+  'refreshSeconds',
   'leafOnly',
   'responderCertificates',
   'delegates',
@@ -88,6 +95,8 @@ export interface OcspSettings {
   readonly hash: CertIdHash
   readonly method: 'get' | 'post'
   readonly leafOnly: boolean
+  /** Milliseconds. */
+  readonly refresh: number
   readonly policy: OcspPolicy
   /** Answers for delegates, where they are `'checked'`. */
   readonly delegateChecker: CertificateChecker | undefined
@@ -114,7 +123,7 @@ export function resolveOcspOptions(options: OcspOptions): OcspSettings {
   const { delegates, delegateChecker } = delegatesOf(options)
   const responders = respondersOf(options)
   const policy = {
-    skew: milliseconds(options, 'skewSeconds', fiveMinutes),
+    skew: milliseconds(options, 'skewSeconds', fiveMinutes, day),
     maxAge: maxAgeOf(options),
     nonce,
     delegates,
@@ -126,6 +135,7 @@ export function resolveOcspOptions(options: OcspOptions): OcspSettings {
     hash,
     method,
     leafOnly,
+    refresh: milliseconds(options, 'refreshSeconds', hour, year),
     policy,
     delegateChecker,
     fetcher: fetcherOf(options),
@@ -167,20 +177,23 @@ function responderOf({
   }
   if (responder === undefined) return () => undefined
   if (typeof responder === 'function') return (issuer) => checkUrl(responder(issuer))
-  checkUrl(responder)
-  return () => responder
+  const url = checkUrl(responder)
+  return () => url
 }
 
 /** Also of what a function returns: a mistake there is the operator's, and refuses with 500 until it is mended. */
 function checkUrl(url: unknown): string | undefined {
   if (url === undefined) return undefined
   if (typeof url !== 'string') throw wrong(`responder is a ${typeof url}`, example)
-  const isHttp = URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol)
-  if (!isHttp) throw wrong(`responder ${quote(url)} is no http or https URL`, example)
-  return url
+  return configuredUrl('ocsp({ responder })', url)
 }
 
-function milliseconds(options: OcspOptions, name: 'skewSeconds' | 'maxAgeSeconds', fallback: number): number {
+function milliseconds(
+  options: OcspOptions,
+  name: 'skewSeconds' | 'maxAgeSeconds' | 'refreshSeconds',
+  fallback: number,
+  longest: number,
+): number {
   const seconds = options[name] ?? fallback
   if (!Number.isSafeInteger(seconds) || seconds < 0 || seconds > longest) {
     throw wrong(
@@ -191,12 +204,12 @@ function milliseconds(options: OcspOptions, name: 'skewSeconds' | 'maxAgeSeconds
   return seconds * 1000
 }
 
-const [fiveMinutes, sevenDays, longest] = [300, 7 * 86_400, 366 * 86_400]
+const [fiveMinutes, hour, day, year] = [300, 3_600, 86_400, 366 * 86_400]
 
 function maxAgeOf(options: OcspOptions): OcspPolicy['maxAge'] {
   return {
-    withNextUpdate: milliseconds(options, 'maxAgeSeconds', sevenDays),
-    withoutNextUpdate: milliseconds(options, 'maxAgeSeconds', fiveMinutes),
+    withNextUpdate: milliseconds(options, 'maxAgeSeconds', 7 * day, year),
+    withoutNextUpdate: milliseconds(options, 'maxAgeSeconds', fiveMinutes, year),
   }
 }
 

@@ -1,4 +1,5 @@
 import { quote } from '../help.js'
+import type { CertificateStatus } from './certificate-status.js'
 import type { OcspFlaw } from './ocsp-answer.js'
 
 /** What an operator can do about a response that says nothing. */
@@ -37,8 +38,10 @@ export const replayed = (url: string, thisUpdate: number, seen: number): string 
 export const nobodyToAsk = (issuer: string): string =>
   `no OCSP responder is configured for ${quote(issuer)}, and its certificate names none over http; responder: has to name it, or leafOnly: true where only clients have one`
 
-export const delegateIs = (url: string, delegate: string, what: string): string =>
-  `OCSP responder ${quote(url)}: its delegate ${quote(delegate)} is ${what}; have the CA certify another one`
+export function delegateIs(url: string, delegate: string, status: CertificateStatus): string {
+  const what = status.status === 'unknown' ? `of unknown status (${status.reason})` : status.status
+  return `OCSP responder ${quote(url)}: its delegate ${quote(delegate)} is ${what}; have the CA certify another one`
+}
 
 export const wasClosed = 'the OCSP checker was closed'
 

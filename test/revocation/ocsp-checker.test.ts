@@ -52,8 +52,19 @@ describe('options', () => {
     ['fromCertificate without hosts', { fromCertificate: true }, /allowHosts: \['ocsp\.example'\]/],
     ['fromCertificate with an empty list', { fromCertificate: true, allowHosts: [] }, /allowHosts names none/],
     ['fromCertificate that is a word', { fromCertificate: 'yes' }, /fromCertificate is "yes" — write a boolean/],
-    ['a responder that is no URL', { responder: 'ocsp.example' }, /"ocsp\.example" is no http or https URL/],
-    ['a responder of another scheme', { responder: 'ldap://ocsp.example' }, /is no http or https URL/],
+    [
+      'a responder that is no URL',
+      { responder: 'ocsp.example' },
+      /ocsp\(\{ responder \}\): "ocsp\.example": .* write it as 'http:/,
+    ],
+    ['a responder of another scheme', { responder: 'ldap://ocsp.example' }, /"ldap:\/\/ocsp\.example"/],
+    ['a responder with a password in it', { responder: 'http://a:b@ocsp.example' }, /write it as/],
+    ['a skew of more than a day', { responder: responderUrl, skewSeconds: 86_401 }, /whole seconds, 86400 at most/],
+    [
+      'an age of more than a year',
+      { responder: responderUrl, maxAgeSeconds: 366 * 86_400 + 1 },
+      /maxAgeSeconds is 31622401/,
+    ],
     ['an unknown hash', { responder: responderUrl, hash: 'md5' }, /hash is "md5" — write 'sha1' or 'sha256'/],
     ['an unknown method', { responder: responderUrl, method: 'GET' }, /method is "GET" — write 'get' or 'post'/],
     ['an unknown nonce policy', { responder: responderUrl, nonce: true }, /nonce is a boolean/],
@@ -111,7 +122,7 @@ describe('options', () => {
 
   test('a function that returns no URL is a broken checker, not an unknown status', async () => {
     const it = scene({ responder: () => 'nonsense' })
-    await expect(it.ask()).rejects.toThrow('is no http or https URL')
+    await expect(it.ask()).rejects.toThrow('ocsp({ responder }): "nonsense"')
   })
 })
 
@@ -310,6 +321,24 @@ describe('answers', () => {
     expect(never.requests).toHaveLength(3)
   })
 
+  test('who has waited is not made to wait for another try', async () => {
+    const it = scene()
+    it.reply = () => {
+      it.time += 1_001
+      return errorResponse(3)
+    }
+    expect((await it.ask()).status).toBe('unknown')
+    expect(it.requests).toHaveLength(1)
+  })
+
+  test('a fetcher that has too much to do is asked again at once', async () => {
+    const it = scene()
+    it.reply = new FetchError('busy', responderUrl, 'too many requests wait already')
+    expect((await it.ask()).status).toBe('unknown')
+    it.reply = it.says()
+    expect((await it.ask()).status).toBe('good')
+  })
+
   test('an exception that is no failure to fetch is a broken checker', async () => {
     const it = scene()
     it.reply = new TypeError('a bug')
@@ -351,6 +380,27 @@ describe('what is remembered', () => {
       const status = await it.ask()
       expect([time, status.status]).toEqual([time, expected])
       if (status.status === 'good') expect(status.validUntil).toBeLessThanOrEqual(at + hour + 5 * minute)
+      await turn()
+    }
+  })
+
+  test('one that holds for days is asked for anew every refreshSeconds, and serves if there is nobody to ask', async () => {
+    for (const [options, most] of [
+      [{}, hour],
+      [{ refreshSeconds: 600 }, 10 * minute],
+      [{ refreshSeconds: 0 }, (5 * second) / 0.9],
+    ] as const) {
+      const it = scene(options)
+      it.reply = it.says(signed(0, { nextUpdate: iso(100 * hour) }))
+      const until = validUntil(await it.ask())
+      expect(until - at).toBeGreaterThanOrEqual(Math.max(5 * second, 0.6 * most) - 1)
+      expect(until - at).toBeLessThanOrEqual(0.9 * most + 1)
+      it.reply = down
+      it.time = until
+      expect((await it.ask()).status).toBe('good')
+      await turn()
+      it.time = at + 99 * hour
+      expect([(await it.ask()).status, it.requests.length]).toEqual(['good', 3])
       await turn()
     }
   })
@@ -652,6 +702,20 @@ describe('delegates whose status somebody else knows', () => {
     it.time += 5 * second
     it.reply = it.says(plan(0, { status: revoked() }))
     expect((await it.ask()).status).toBe('unknown')
+  })
+
+  test('are not believed for longer than that holds, also where it holds for less than before', async () => {
+    const delegates = crl()
+    const it = scene({ delegates })
+    it.reply = it.says(plan(0))
+    await it.ask()
+    delegates.generation++
+    delegates.answer = { status: 'good', validUntil: at + minute }
+    it.reply = down
+    expect((await it.ask()).status).toBe('unknown')
+    it.time += 5 * second
+    it.reply = it.says(plan(1000))
+    expect(validUntil(await it.ask())).toBeLessThanOrEqual(at + minute)
   })
 
   test('end when that ends', async () => {

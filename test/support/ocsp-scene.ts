@@ -6,7 +6,7 @@ import type { DocumentFetcher, DocumentRequest, FetchedDocument } from '../../sr
 import { type OcspOptions, ocsp } from '../../src/revocation/ocsp-checker.js'
 import { Certificate } from '../../src/x509/certificate.js'
 import { certIdDer, pointOf, type ResponsePlan, respond, serialOf } from './ocsp-forge.js'
-import { type Forged, forge, noon } from './path-forge.js'
+import { type Forged, forge, noon, poolKey } from './path-forge.js'
 
 export const responderUrl = 'http://ocsp.test/'
 export const strict: ResolvedProfile = resolveProfile('strict')
@@ -29,7 +29,8 @@ export interface Scene {
   readonly fetcher: DocumentFetcher & { closed: boolean }
 }
 
-export const ca: Forged = forge({ subject: 'CA' })
+/** Its key is nobody else's: those that are handed out in turn come again. */
+export const ca: Forged = forge({ subject: 'CA', key: poolKey(60) })
 export const alice: Forged = forge({ subject: 'alice', issuer: ca })
 
 const parsed = new Map<Forged, Certificate>()
