@@ -4,7 +4,11 @@ import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measure } from './harness.mjs'
 
-const suites = { path: () => import('./path.mjs'), ocsp: () => import('./ocsp.mjs') }
+const suites = {
+  path: () => import('./path.mjs'),
+  ocsp: () => import('./ocsp.mjs'),
+  revocation: () => import('./revocation.mjs'),
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

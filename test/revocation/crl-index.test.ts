@@ -476,12 +476,13 @@ describe('a CRL is indexed in slices', () => {
     expect(pauses).toBeGreaterThan((8 * entries.length) / 80_000)
   })
 
-  test('small ones without any pause', async () => {
-    const small = parseCrl({ entries: many.slice(0, 1_000) })
-    const index = await indexEntries(small, () => {
-      throw new Error('a pause')
+  test('of which the first are small, because the code may never have run', async () => {
+    let pauses = 0
+    await indexEntries(parseCrl({ entries: many.slice(0, 1_000) }), () => {
+      pauses++
+      return undefined
     })
-    expect(index.size).toBe(1_000)
+    expect(pauses).toBe(2) // 4, 8 and 16 KB
   })
 
   test('and one of them malformed rejects, in whichever slice it is', async () => {
