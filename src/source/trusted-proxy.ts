@@ -2,11 +2,20 @@ import { BlockList, isIP } from 'node:net'
 import { ClientCertConfigError } from '../errors.js'
 import type { AnyRequest } from './source.js'
 
-/** Decides whether the peer of a connection may send forwarded certificates. It sees the connection, never what a header says about it. */
+/**
+ * A gate: decides whether the peer of a connection may send forwarded certificates. It sees the connection, never what a header says about
+ * it. Only `true` admits; what it throws refuses (500).
+ */
 export interface TrustedProxy {
   /** How it was written, for the operator: `proxyAddress('10.0.0.0/8')`. */
   readonly description: string
-  admits(request: AnyRequest): boolean
+  /** @param at milliseconds since 1970. A promise only where something has to be waited for. */
+  admits(request: AnyRequest, at: number): boolean | Promise<boolean>
+}
+
+/** A gate that answers at once. */
+export interface SynchronousGate extends TrustedProxy {
+  admits(request: AnyRequest, at?: number): boolean
 }
 
 const widestIpv4 = 16
@@ -19,7 +28,7 @@ const widestIpv6 = 48
  * @example
  * forwardedHeader({ preset: 'nginx', headers: { certificate: 'X-SSL-Client-Cert' }, from: proxyAddress('10.0.3.0/24', '::1') })
  */
-export function proxyAddress(first: string, ...rest: readonly string[]): TrustedProxy {
+export function proxyAddress(first: string, ...rest: readonly string[]): SynchronousGate {
   const ranges = [first, ...rest]
   // One list for each version: in one, a range of IPv6 that spans ::ffff:0:0/96 would hold every IPv4 address.
   const lists = { 4: new BlockList(), 6: new BlockList() }
