@@ -1,5 +1,5 @@
 import { limits } from '../limits.js'
-import { base64, DecodingError, describeOther, type HeaderDecoder } from './decoding.js'
+import { base64, DecodingError, describeOther, type HeaderDecoder, sequenceLength } from './decoding.js'
 
 /** One certificate, base64 of its DER on one line: HAProxy, Caddy, Cloudflare, Azure, Cloud Foundry. */
 export const base64Der: HeaderDecoder = {
@@ -51,7 +51,7 @@ function members(value: string): readonly string[] {
   return all
 }
 
-/** DER certificates one after the other: each is a SEQUENCE whose length has two or three octets (X.690 §8.1.3). */
+/** DER certificates one after the other. */
 function splitDer(bytes: Uint8Array): readonly Uint8Array[] {
   const parts: Uint8Array[] = []
   let at = 0
@@ -60,18 +60,10 @@ function splitDer(bytes: Uint8Array): readonly Uint8Array[] {
       throw new DecodingError(`holds more than ${limits.presentedCertificates} certificates`)
     }
     const end = at + sequenceLength(bytes, at)
-    if (end > bytes.length) throw new DecodingError('holds a certificate that is cut off')
+    if (end === at || end > bytes.length)
+      throw new DecodingError('holds something that is no certificate, or is cut off')
     parts.push(bytes.subarray(at, end))
     at = end
   }
   return parts
-}
-
-function sequenceLength(bytes: Uint8Array, at: number): number {
-  const octet = (index: number) => bytes[at + index] ?? 0
-  if (octet(0) !== 0x30) throw new DecodingError('holds something between its certificates')
-  // Shorter than 128 octets is no certificate, longer than 65,535 is none we read.
-  if (octet(1) === 0x81) return 3 + octet(2)
-  if (octet(1) === 0x82) return 4 + octet(2) * 256 + octet(3)
-  throw new DecodingError('holds something between its certificates')
 }

@@ -33,6 +33,18 @@ export function base64(text: string, expected: string): Uint8Array {
   return bytes
 }
 
+/**
+ * Octets of the DER SEQUENCE that begins there, or 0. Its length has two or three octets (X.690 §8.1.3): what is shorter than 128 octets is no
+ * certificate, what is longer than 65,535 is none we read.
+ */
+export function sequenceLength(bytes: Uint8Array, at: number): number {
+  const octet = (index: number) => bytes[at + index] ?? 0
+  if (octet(0) !== 0x30) return 0
+  if (octet(1) === 0x81) return 3 + octet(2)
+  if (octet(1) === 0x82) return 4 + octet(2) * 256 + octet(3)
+  return 0
+}
+
 /** Certificates as PEM blocks one after the other, and nothing else. */
 export function pemCertificates(text: string, maximum: number): readonly Uint8Array[] {
   const blocks = readPem(text)

@@ -1,7 +1,7 @@
 import { deny } from '../errors.js'
 import { limits } from '../limits.js'
 import { absentFromStranger, absentInHeader } from './absent.js'
-import { DecodingError } from './decoding.js'
+import { DecodingError, sequenceLength } from './decoding.js'
 import { type ForwardedHeaderOptions, type ForwardedHeaderSettings, resolveForwarding } from './forwarded-options.js'
 import { type FoundFields, fieldReader, several, single } from './header-lines.js'
 import { HeaderMemory } from './header-memory.js'
@@ -137,6 +137,8 @@ export function forwardedHeader(options: ForwardedHeaderOptions): ForwardedHeade
 
 const noLines: readonly string[] = Object.freeze([])
 
+const isSequence = (der: unknown) => der instanceof Uint8Array && sequenceLength(der, 0) === der.length
+
 /** Fields of RFC 9440 may come on several lines; of every other product each field stands for itself, once. */
 function linesOfChain({ chain, preset }: ForwardedHeaderSettings, found: FoundFields): readonly string[] {
   if (preset.chainIsList) return several(found[1])
@@ -168,6 +170,7 @@ function decodeAll(
         own.length === 0 ? 'holds no certificate' : `came with more than ${limits.presentedCertificates} certificates`,
       )
     }
+    if (!all.every(isSequence)) throw malformed('holds something that is not the DER of a certificate')
     return all
   } catch (error) {
     if (!(error instanceof DecodingError)) throw error

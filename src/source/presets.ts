@@ -200,7 +200,7 @@ export const presets: { readonly [name in PresetName]: Preset } = {
     decoder: rfc9440,
     chainInValue: false,
     expansion: base64Expansion,
-    absent: ['::'],
+    absent: [],
     status: { accepts: 'true', none: ['false'] },
     serialNumber: 'hex',
     whereToLook: 'customRequestHeaders of the backend service: X-Client-Cert-Leaf:{client_cert_leaf}',
