@@ -11,14 +11,15 @@ interface Entry<T> {
 
 /** Values that share a hash, at most. Who forges collisions drives out collisions, and nobody compares more than these. */
 const probes = 4
-const samples = 64
-/** The end entity is at the beginning of every format that has a chain behind it. */
-const sampledCharacters = 2_048
+const headCharacters = 1_024
+const tailCharacters = 192
+/** `%0A-----END%20CERTIFICATE-----%0A` and the like. */
+const commonEnd = 41
 const overhead = 512
 
 /**
  * Remembers what header values were decoded to, bounded by octets. A `Map` keyed by the value would hash all of it on every request,
- * because the parser makes a new string each time: here 64 characters spread over it make a hash, and the whole value is compared.
+ * because the parser makes a new string each time: here some 48 characters make a hash, and the whole value is compared.
  *
  * Certificates are public, so a value with a given hash is easily made. It costs a comparison, never a wrong answer.
  */
@@ -94,11 +95,18 @@ function isSame(one: readonly string[], other: readonly string[]): boolean {
   return true
 }
 
-/** @internal A hash of 64 characters, evenly spread over the part that holds the end entity, and of the length. */
+/**
+ * @internal A hash of some 48 characters and the length. Every format has the end entity first, with its serial number and key; what has no
+ * chain behind it has its signature last, before an end that is the same for all.
+ */
 export function sample(value: string): number {
-  const length = Math.min(value.length, sampledCharacters)
-  const step = length > samples ? Math.floor(length / samples) : 1
-  let hash = value.length
-  for (let at = length - 1; at >= 0; at -= step) hash = (Math.imul(hash, 31) + value.charCodeAt(at)) | 0
+  const { length } = value
+  let hash = length
+  const head = Math.min(length, headCharacters)
+  const step = Math.max(1, head >> 5)
+  for (let at = head - 1; at >= 0; at -= step) hash = (Math.imul(hash, 31) + value.charCodeAt(at)) | 0
+  if (length < headCharacters) return hash
+  const from = length - commonEnd - tailCharacters
+  for (let at = from; at < length - commonEnd; at += 12) hash = (Math.imul(hash, 31) + value.charCodeAt(at)) | 0
   return hash
 }

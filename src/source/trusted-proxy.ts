@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import { ClientCertConfigError } from '../errors.js'
+import { LruMap } from '../lru-map.js'
 import type { AnyRequest } from './source.js'
 
 /**
@@ -20,6 +21,8 @@ export interface SynchronousGate extends TrustedProxy {
 
 const widestIpv4 = 16
 const widestIpv6 = 48
+/** Addresses whose answer is remembered. */
+const peers = 256
 
 /**
  * Admits peers by the remote address of their connection: addresses or CIDR ranges. An IPv4 address mapped into IPv6 counts as IPv4. A peer
@@ -33,12 +36,23 @@ export function proxyAddress(first: string, ...rest: readonly string[]): Synchro
   // One list for each version: in one, a range of IPv6 that spans ::ffff:0:0/96 would hold every IPv4 address.
   const lists = { 4: new BlockList(), 6: new BlockList() }
   for (const range of ranges) addRange(lists, range)
+  const check = (peer: string) => {
+    const address = normalizeAddress(peer)
+    if (address === undefined) return false
+    return isIP(address) === 4 ? lists[4].check(address, 'ipv4') : lists[6].check(address, 'ipv6')
+  }
+  // A list is looked through in C++, with an object for the address: proxies are few, and come again.
+  const answers = new LruMap<string, boolean>(peers)
   return Object.freeze({
     description: `proxyAddress(${ranges.map((range) => `'${range}'`).join(', ')})`,
     admits: ({ socket }: AnyRequest) => {
-      const address = normalizeAddress(socket?.remoteAddress)
-      if (address === undefined) return false
-      return isIP(address) === 4 ? lists[4].check(address, 'ipv4') : lists[6].check(address, 'ipv6')
+      const peer = socket?.remoteAddress
+      if (peer === undefined) return false
+      const known = answers.get(peer)
+      if (known !== undefined) return known
+      const answer = check(peer)
+      answers.set(peer, answer)
+      return answer
     },
   })
 }
