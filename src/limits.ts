@@ -33,6 +33,8 @@ export const limits = {
   headerFields: 1_000,
   /** Octets of one forwarded-certificate header: percent-encoded PEM of `certificateBytes` at its worst expansion. */
   headerBytes: 65_536,
+  /** Parameters of one structured-field item, which mean nothing to us: RFC 9651 §3.1.2 asks for 256. */
+  headerParameters: 256,
   /** Elements of one X-Forwarded-Client-Cert: one for each hop. */
   forwardedElements: 32,
   /** Octets of header values that are remembered with what they were decoded to: 10,000 of RSA-2048, more of P-256. */

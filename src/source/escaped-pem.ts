@@ -1,46 +1,37 @@
 import { limits } from '../limits.js'
 import { DecodingError, describeOther, type HeaderDecoder, pemCertificates } from './decoding.js'
+import { type Escapes, unescapePem } from './percent.js'
 
 const opening = '-----BEGIN%20CERTIFICATE-----%0A'
 
+/** What a product leaves as it is, of the characters that are not unreserved (RFC 3986 §2.3). */
+type Literal = '' | '+/' | '+/='
+
 /**
- * Percent-encoded PEM. Products differ in what they leave unescaped; `literal` names the characters beyond `A-Z a-z 0-9 - . _ ~` (RFC 3986
- * §2.3), in each of the forms the product is known to write. Decoding is the inverse of exactly that: what encodes to anything else than
- * the value is refused. Form decoding, which turns `+` into a space, would corrupt base64.
+ * Percent-encoded PEM. Products differ in what they leave unescaped; `literal` names it, in each of the forms the product is known to write.
+ * Decoding is the inverse of exactly that. Form decoding, which turns `+` into a space, would corrupt base64.
  */
-function percentEncodedPem(variable: string, literal: readonly ('' | '+/' | '+/=')[], maximum: number): HeaderDecoder {
+function percentEncodedPem(variable: string, literal: readonly Literal[], maximum: number): HeaderDecoder {
   return {
     certificate(value) {
       // PEM in any of these forms begins so; the beginning decides before anything is decoded.
-      if (!value.startsWith(opening))
+      if (!value.startsWith(opening)) {
         throw new DecodingError(`wants ${variable}, percent-encoded PEM${describeOther(value)}`)
-      const text = unescapePem(value)
-      if (text === undefined || !literal.some((kept) => escapePem(text, kept) === value)) {
+      }
+      const read = unescapePem(value)
+      if (read === undefined || !literal.some((form) => isWrittenAs(form, read.escapes))) {
         throw new DecodingError(
-          `wants ${variable}, percent-encoded PEM, and holds an escape that does not write${describeOther(value)}`,
+          `wants ${variable}, percent-encoded PEM, and is escaped in another way${describeOther(value)}`,
         )
       }
-      return pemCertificates(text, maximum)
+      return pemCertificates(read.text, maximum)
     },
   }
 }
 
-/** The only characters of PEM that anybody escapes; a percent sign that is left over is one too many. */
-function unescapePem(value: string): string | undefined {
-  const text = value
-    .replaceAll('%0A', '\n')
-    .replaceAll('%20', ' ')
-    .replaceAll('%2B', '+')
-    .replaceAll('%2F', '/')
-    .replaceAll('%3D', '=')
-  return text.includes('%') ? undefined : text
-}
-
-function escapePem(text: string, kept: '' | '+/' | '+/='): string {
-  let value = text.replaceAll('\n', '%0A').replaceAll(' ', '%20')
-  if (kept !== '+/=') value = value.replaceAll('=', '%3D')
-  if (kept === '') value = value.replaceAll('+', '%2B').replaceAll('/', '%2F')
-  return value
+function isWrittenAs(form: Literal, { slash, equals }: Escapes): boolean {
+  const isAs = (how: Escapes['slash'], expected: 'escaped' | 'literal') => how === undefined || how === expected
+  return isAs(slash, form === '' ? 'escaped' : 'literal') && isAs(equals, form === '+/=' ? 'literal' : 'escaped')
 }
 
 /** nginx's `$ssl_client_escaped_cert`: one certificate. Captured. */

@@ -5,17 +5,19 @@ interface Entry<T> {
   readonly result: T
   readonly octets: number
   readonly hash: number
-  /** Used since the last time room was made. */
+  /** Used since the last time somebody looked for room. */
   used: boolean
 }
 
-/** Values that share a hash, at most. Who forges collisions drives out collisions, and nobody compares more than these. */
+/** Places where a value may be: who forges collisions drives out collisions, and nobody compares more than these. */
 const probes = 4
+const firstSlots = 1_024
 const headCharacters = 1_024
 const tailCharacters = 192
 /** `%0A-----END%20CERTIFICATE-----%0A` and the like. */
 const commonEnd = 41
-const overhead = 512
+/** Octets of an entry beside its strings and its result. */
+const overhead = 256
 
 /**
  * Remembers what header values were decoded to, bounded by octets. A `Map` keyed by the value would hash all of it on every request,
@@ -24,11 +26,13 @@ const overhead = 512
  * Certificates are public, so a value with a given hash is easily made. It costs a comparison, never a wrong answer.
  */
 export class HeaderMemory<T> {
-  /** In the order they came, so that the oldest are first. */
-  readonly #buckets = new Map<number, Entry<T>[]>()
+  /** An open-addressed table. The hashes stand apart, side by side, so that what does not match is not touched. */
+  #slots: (Entry<T> | undefined)[] = new Array(firstSlots).fill(undefined)
+  #hashes = new Int32Array(firstSlots)
   readonly #capacity: number
   #octets = 0
   #size = 0
+  #hand = 0
 
   /** @param capacity octets of all values and of what was made of them */
   constructor(capacity: number) {
@@ -44,10 +48,13 @@ export class HeaderMemory<T> {
   }
 
   find(value: string, chain: readonly string[]): T | undefined {
-    const bucket = this.#buckets.get(sample(value))
-    if (bucket === undefined) return undefined
-    for (const entry of bucket) {
-      if (entry.value === value && isSame(entry.chain, chain)) {
+    const hash = sample(value)
+    const mask = this.#hashes.length - 1
+    for (let i = 0; i < probes; i++) {
+      const slot = (hash + i) & mask
+      if (this.#hashes[slot] !== hash) continue
+      const entry = this.#slots[slot]
+      if (entry !== undefined && entry.value === value && isSame(entry.chain, chain)) {
         entry.used = true
         return entry.result
       }
@@ -58,34 +65,62 @@ export class HeaderMemory<T> {
   /** @param octets what the result keeps in memory beside the value */
   remember(value: string, chain: readonly string[], result: T, octets: number): void {
     if (this.find(value, chain) !== undefined) return
-    const hash = sample(value)
     const size = chain.reduce((sum, line) => sum + line.length, value.length + octets + overhead)
     if (size > this.#capacity) return
-    const bucket = this.#buckets.get(hash) ?? []
-    if (bucket.length === probes) this.#forget(bucket.shift() as Entry<T>)
-    this.#makeRoom(size)
-    // Making room may have emptied the bucket and taken it away.
-    this.#buckets.set(hash, bucket)
-    bucket.push({ value, chain, result, octets: size, hash, used: false })
-    this.#octets += size
+    while (this.#octets + size > this.#capacity) this.#forgetOne()
+    if (this.#size * 2 >= this.#slots.length) this.#grow()
+    this.#put({ value, chain, result, octets: size, hash: sample(value), used: false })
+  }
+
+  #put(entry: Entry<T>): void {
+    const slot = this.#slotFor(entry.hash)
+    this.#forget(slot)
+    this.#slots[slot] = entry
+    this.#hashes[slot] = entry.hash
+    this.#octets += entry.octets
     this.#size++
   }
 
-  /** The oldest bucket none of whose values was used since last time goes; the others are passed over once. */
-  #makeRoom(size: number): void {
-    while (this.#octets + size > this.#capacity) {
-      const [hash, bucket] = this.#buckets.entries().next().value as [number, Entry<T>[]]
-      this.#buckets.delete(hash)
-      if (bucket.some(({ used }) => used)) {
-        for (const entry of bucket) entry.used = false
-        this.#buckets.set(hash, bucket)
-      } else for (const entry of bucket.splice(0)) this.#forget(entry)
+  /** An empty place, or that of a value nobody used lately, or the first. */
+  #slotFor(hash: number): number {
+    const mask = this.#slots.length - 1
+    let unused: number | undefined
+    for (let i = 0; i < probes; i++) {
+      const slot = (hash + i) & mask
+      const entry = this.#slots[slot]
+      if (entry === undefined) return slot
+      if (!entry.used) unused ??= slot
     }
+    return unused ?? hash & mask
   }
 
-  #forget({ octets }: Entry<T>): void {
-    this.#octets -= octets
+  /** The next value that was not used since the hand came by last; those that were are passed over once. */
+  #forgetOne(): void {
+    for (;;) {
+      this.#hand = (this.#hand + 1) & (this.#slots.length - 1)
+      const entry = this.#slots[this.#hand]
+      if (entry === undefined) continue
+      if (!entry.used) break
+      entry.used = false
+    }
+    this.#forget(this.#hand)
+  }
+
+  #forget(slot: number): void {
+    const entry = this.#slots[slot]
+    if (entry === undefined) return
+    this.#slots[slot] = undefined
+    this.#octets -= entry.octets
     this.#size--
+  }
+
+  #grow(): void {
+    const entries = this.#slots
+    this.#slots = new Array(entries.length * 2).fill(undefined)
+    this.#hashes = new Int32Array(entries.length * 2)
+    this.#octets = 0
+    this.#size = 0
+    for (const entry of entries) if (entry !== undefined) this.#put(entry)
   }
 }
 
@@ -105,8 +140,11 @@ export function sample(value: string): number {
   const head = Math.min(length, headCharacters)
   const step = Math.max(1, head >> 5)
   for (let at = head - 1; at >= 0; at -= step) hash = (Math.imul(hash, 31) + value.charCodeAt(at)) | 0
-  if (length < headCharacters) return hash
+  if (length < headCharacters) return spread(hash)
   const from = length - commonEnd - tailCharacters
   for (let at = from; at < length - commonEnd; at += 12) hash = (Math.imul(hash, 31) + value.charCodeAt(at)) | 0
-  return hash
+  return spread(hash)
 }
+
+/** The lower bits choose the place. */
+const spread = (hash: number) => hash ^ (hash >>> 15)

@@ -4,6 +4,7 @@ import { quote } from '../help.js'
 import { limits } from '../limits.js'
 import { Certificate } from '../x509/certificate.js'
 import { DecodingError, describeOther, type HeaderDecoder, pemCertificates } from './decoding.js'
+import { unescapePem } from './percent.js'
 
 /** What is read of one element: Cert and Chain make the identity, Hash has to agree, By is for the operator's line, Subject must not come twice. */
 interface Element {
@@ -55,9 +56,9 @@ function certificatesOf(element: Element, index: number, count: number): readonl
     const outer = index > 0 ? `; for the outer client trustedHops: ${count - index}` : ''
     throw new DecodingError(`${name} has no Cert=`, `set_current_client_cert_details: { cert: true }${outer}`)
   }
-  const own = cert === undefined ? [] : pemCertificates(unescapePem(cert), 1)
+  const own = cert === undefined ? [] : pemCertificates(unescaped(cert), 1)
   // Envoy's Chain begins with the end entity.
-  const all = chain === undefined ? own : pemCertificates(unescapePem(chain), limits.presentedCertificates)
+  const all = chain === undefined ? own : pemCertificates(unescaped(chain), limits.presentedCertificates)
   const [leaf] = own.length === 0 ? all : own
   if (leaf === undefined || Buffer.compare(leaf, all[0] as Uint8Array) !== 0) {
     throw new DecodingError(`${name} has a Chain= that does not begin with its Cert=`)
@@ -95,88 +96,95 @@ function namesOf(der: Uint8Array): readonly string[] {
 const nameOf = ({ by }: Element, index: number, count: number) =>
   `XFCC element ${index + 1} of ${count}${by === undefined ? '' : ` (By=${quote(by).slice(1, -1)})`}`
 
-/** Envoy escapes exactly these five. */
-function unescapePem(value: string): string {
-  const text = value
-    .replaceAll('%0A', '\n')
-    .replaceAll('%20', ' ')
-    .replaceAll('%2B', '+')
-    .replaceAll('%2F', '/')
-    .replaceAll('%3D', '=')
-  const again = text
-    .replaceAll('\n', '%0A')
-    .replaceAll(' ', '%20')
-    .replaceAll('+', '%2B')
-    .replaceAll('/', '%2F')
-    .replaceAll('=', '%3D')
-  if (again !== value) throw new DecodingError('wants percent-encoded PEM in Cert= and Chain=')
-  return text
+/** Envoy escapes all five characters of PEM that may be. */
+function unescaped(value: string): string {
+  const read = unescapePem(value)
+  const isOwn = read !== undefined && read.escapes.slash !== 'literal' && read.escapes.equals !== 'literal'
+  if (!isOwn || read.escapes.slash === 'both' || read.escapes.equals === 'both') {
+    throw new DecodingError('wants percent-encoded PEM in Cert= and Chain=')
+  }
+  return read.text
 }
 
-/** One pass over the value. Any error refuses all of it: an element after a mistake may be anybody's. */
-function split(value: string): readonly Element[] {
+/** One pass over the value, character by character. Any error refuses all of it: an element after a mistake may be anybody's. */
+function split(text: string): readonly Element[] {
   const elements: { [K in Key]?: string }[] = []
   let element: { [K in Key]?: string } = {}
   let at = 0
-  while (at < value.length) {
-    const pair = readPair(value, at)
-    if (pair === undefined) throw new DecodingError(`wants Key=Value pairs${describeOther(value)}`)
-    remember(element, pair, elements.length)
-    at = pair.end
+  while (at < text.length) {
+    const equals = keyEnd(text, at)
+    if (equals === at || text.charCodeAt(equals) !== EQUALS) {
+      throw new DecodingError(`wants Key=Value pairs${describeOther(text)}`)
+    }
+    const isQuoted = text.charCodeAt(equals + 1) === QUOTE
+    const start = isQuoted ? equals + 2 : equals + 1
+    const stop = isQuoted ? closingQuote(text, start) : valueEnd(text, start)
+    // Nothing is kept of a key nobody knows.
+    if (equals - at <= longestKey) remember(element, text.slice(at, equals), text, start, stop, elements.length)
+    at = isQuoted ? stop + 1 : stop
     // A semicolon before a comma or at the end is how Azure Container Apps ends an element.
-    const isLast = value[at] !== ';' || at + 1 === value.length || value[at + 1] === ','
-    if (value[at] === ';') at++
-    if (!isLast) continue
+    if (text.charCodeAt(at) === SEMICOLON) {
+      at++
+      if (at < text.length && text.charCodeAt(at) !== COMMA) continue
+    }
     elements.push(element)
     if (elements.length > limits.forwardedElements) {
       throw new DecodingError(`has more than ${limits.forwardedElements} elements`)
     }
+    if (at === text.length) return elements
+    if (text.charCodeAt(at) !== COMMA) throw new DecodingError('has something behind a closing quote')
     element = {}
-    if (at === value.length) return elements
-    // Proxies join lines with a comma and a space.
     at++
-    while (value[at] === ' ') at++
+    // Proxies join lines with a comma and a space.
+    while (text.charCodeAt(at) === SPACE) at++
   }
   throw new DecodingError('wants Key=Value pairs, and ends in a comma')
 }
 
-interface Pair {
-  readonly key: string
-  readonly start: number
-  readonly stop: number
-  readonly end: number
-  readonly value: string
+const QUOTE = 0x22
+const COMMA = 0x2c
+const SEMICOLON = 0x3b
+const EQUALS = 0x3d
+const BACKSLASH = 0x5c
+const SPACE = 0x20
+const longestKey = 'subject'.length
+
+function keyEnd(text: string, from: number): number {
+  let at = from
+  while (isLetter(text.charCodeAt(at) | 0x20)) at++
+  return at
 }
 
-const keyPattern = /([A-Za-z]+)=/y
-const stopPattern = /[,;"]/g
+const isLetter = (lower: number) => lower >= 0x61 && lower <= 0x7a
 
-function readPair(text: string, at: number): Pair | undefined {
-  keyPattern.lastIndex = at
-  const key = keyPattern.exec(text)?.[1]
-  if (key === undefined) return undefined
-  const start = keyPattern.lastIndex
-  if (text[start] !== '"') {
-    stopPattern.lastIndex = start
-    const stop = stopPattern.exec(text)?.index ?? text.length
-    if (text[stop] === '"') throw new DecodingError('has a quote inside a value that is not quoted')
-    return { key, start, stop, end: stop, value: text }
+function valueEnd(text: string, from: number): number {
+  let at = from
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === COMMA || code === SEMICOLON) return at
+    if (code === QUOTE) throw new DecodingError('has a quote inside a value that is not quoted')
   }
-  let stop = text.indexOf('"', start + 1)
-  while (stop >= 0 && text[stop - 1] === '\\') stop = text.indexOf('"', stop + 1)
+  return at
+}
+
+function closingQuote(text: string, from: number): number {
+  let stop = text.indexOf('"', from)
+  while (stop >= 0 && text.charCodeAt(stop - 1) === BACKSLASH) stop = text.indexOf('"', stop + 1)
   if (stop < 0) throw new DecodingError('has a quote that is never closed')
-  const next = text[stop + 1]
-  if (next !== undefined && next !== ';' && next !== ',')
-    throw new DecodingError('has something behind a closing quote')
-  return { key, start: start + 1, stop, end: stop + 1, value: text }
+  return stop
 }
 
 /** Keys in any case. By may come several times; URI and DNS, and keys nobody knows, are passed over. */
-function remember(element: { [K in Key]?: string }, { key, start, stop, value }: Pair, index: number): void {
+function remember(
+  element: { [K in Key]?: string },
+  key: string,
+  text: string,
+  start: number,
+  stop: number,
+  index: number,
+): void {
   const name = key.toLowerCase()
-  if (name === 'by') element.by ??= value.slice(start, stop)
-  else if (keys.includes(name)) {
-    if (element[name as Key] !== undefined) throw new DecodingError(`element ${index + 1} has ${key}= twice`)
-    element[name as Key] = value.slice(start, stop)
-  }
+  if (!keys.includes(name)) return
+  if (element[name as Key] === undefined) element[name as Key] = text.slice(start, stop)
+  else if (name !== 'by') throw new DecodingError(`element ${index + 1} has ${key}= twice`)
 }
