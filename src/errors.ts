@@ -74,6 +74,8 @@ export interface AnswerOverrides {
   status?: number
   /** Let the message, and with it the client, name the code. */
   exposeReason?: boolean
+  /** Header fields beside those of the status. */
+  headers?: Readonly<Record<string, string>>
 }
 
 /**
@@ -113,7 +115,7 @@ export class ClientCertError<C extends ClientCertErrorCode = ClientCertErrorCode
     this.detail = bounded(detail)
     this.depth = options.depth
     this.status = options.status ?? status
-    this.headers = headersFor(this.status)
+    this.headers = { ...options.headers, ...headersFor(this.status) }
     this.expose = options.exposeReason === true
   }
 

@@ -125,7 +125,7 @@ describe('what the README shows', () => {
   test('the nginx recipe is the example’s', () => {
     const squeezed = (text: string) => text.replace(/#.*/g, '').replace(/\s+/g, ' ')
     const [recipe = ''] = blocks('nginx')
-    const example = squeezed(read('examples/behind-nginx/nginx.conf'))
+    const example = squeezed(read('examples/proxies/nginx.conf'))
     for (const directive of squeezed(recipe).match(/(ssl_verify_client|error_page|proxy_set_header) [^;]+;/g) ?? []) {
       expect(example).toContain(directive)
     }

@@ -104,7 +104,7 @@ describe.each(names)('%s', (preset) => {
     let authentications = 2_000
 
     /** What was presented, where the header was read. */
-    function readMutant(fields: (typeof written)[number]): PresentedChain | undefined {
+    function readMutant(fields: Fields): PresentedChain | undefined {
       try {
         return readNow(source, requestWith(fields)).presented
       } catch (error) {
@@ -114,26 +114,20 @@ describe.each(names)('%s', (preset) => {
       }
     }
 
-    await fc.assert(
-      fc.asyncProperty(
-        fc.nat(written.length - 1),
-        fc.nat(1_000_000),
-        fc.integer({ min: 0x20, max: 0xff }),
-        fc.constantFrom('replace', 'remove', 'insert', 'swap'),
-        async (which, position, code, how) => {
-          const [[name, value], ...others] = written[which] as [readonly [string, string], ...Fields]
-          const text = changed(value, position % value.length, String.fromCharCode(code), how)
-          const presented = readMutant([[name, text], ...others])
-          if (presented === undefined) return
-          const read = hex(presented.certificate)
-          if (read === hex(leaves[which])) return
-          // Another digit of base64 is another octet: of nobody's certificate, and refused by X.509 or by its signature.
-          expect(known.has(read)).toBe(false)
-          if (authentications-- > 0) expect((await authenticator.authenticateChain(presented)).outcome).toBe('refused')
-        },
-      ),
-      { numRuns: runs },
-    )
+    const random = seeded(names.indexOf(preset) + 1)
+    for (let run = 0; run < runs; run++) {
+      const which = random(written.length)
+      const [[name, value], ...others] = written[which] as [readonly [string, string], ...Fields]
+      const how = (['replace', 'remove', 'insert', 'swap'] as const)[random(4)]
+      const text = changed(value, random(value.length), String.fromCharCode(0x20 + random(0xe0)), how)
+      const presented = readMutant([[name, text], ...others])
+      if (presented === undefined) continue
+      const read = hex(presented.certificate)
+      if (read === hex(leaves[which])) continue
+      // Another digit of base64 is another octet: of nobody's certificate, and refused by X.509 or by its signature.
+      if (known.has(read)) throw new Error(`run ${run}: another certificate`)
+      if (authentications-- > 0) expect((await authenticator.authenticateChain(presented)).outcome).toBe('refused')
+    }
     await authenticator.close()
   })
 
@@ -175,7 +169,18 @@ describe.each(names)('%s', (preset) => {
   })
 })
 
-function changed(value: string, at: number, character: string, how: string): string {
+/** Numbers below a bound, the same in every run (mulberry32): what fails once fails again. */
+function seeded(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
+function changed(value: string, at: number, character: string, how: string | undefined): string {
   if (how === 'replace') return value.slice(0, at) + character + value.slice(at + 1)
   if (how === 'remove') return value.slice(0, at) + value.slice(at + 1)
   if (how === 'insert') return value.slice(0, at) + character + value.slice(at)
