@@ -137,7 +137,7 @@ export function forwardedHeader(options: ForwardedHeaderOptions): ForwardedHeade
 
 const noLines: readonly string[] = Object.freeze([])
 
-const isSequence = (der: unknown) => der instanceof Uint8Array && sequenceLength(der, 0) === der.length
+const isSequence = (der: unknown) => der instanceof Uint8Array && der.length > 0 && sequenceLength(der, 0) === der.length
 
 /** Fields of RFC 9440 may come on several lines; of every other product each field stands for itself, once. */
 function linesOfChain({ chain, preset }: ForwardedHeaderSettings, found: FoundFields): readonly string[] {

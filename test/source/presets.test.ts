@@ -78,7 +78,7 @@ describe.each(names)('%s', (preset) => {
     }
   })
 
-  test(`whatever octets go in, the same come out (${runs} inputs)`, () => {
+  test(`whatever octets go in, the same come out (${Math.ceil(runs / 20)} inputs)`, () => {
     const source = sourceOf(preset)
     // Lengths of DER a product can write: XFCC and HAProxy's chain look at the octets, so those are certificates.
     const octets =
@@ -92,7 +92,7 @@ describe.each(names)('%s', (preset) => {
         const expected = [leaf, ...(product.sendsChain ? others : [])].map(hex)
         expect(presentedIn(readNow(source, requestWith(product.write(leaf, others))))).toEqual(expected)
       }),
-      { numRuns: Math.ceil(runs / 4) },
+      { numRuns: Math.ceil(runs / 20) },
     )
   })
 
@@ -117,6 +117,8 @@ describe.each(names)('%s', (preset) => {
     const random = seeded(names.indexOf(preset) + 1)
     for (let run = 0; run < runs; run++) {
       const which = random(written.length)
+      if (hex(readMutant(written[which] as Fields)?.certificate) !== hex(leaves[which]))
+        throw new Error(`run ${run}: unread`)
       const [[name, value], ...others] = written[which] as [readonly [string, string], ...Fields]
       const how = (['replace', 'remove', 'insert', 'swap'] as const)[random(4)]
       const text = changed(value, random(value.length), String.fromCharCode(0x20 + random(0xe0)), how)
