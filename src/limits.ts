@@ -37,8 +37,8 @@ export const limits = {
   headerParameters: 256,
   /** Elements of one X-Forwarded-Client-Cert: one for each hop. */
   forwardedElements: 32,
-  /** Octets of header values that are remembered with what they were decoded to: 10,000 of RSA-2048, more of P-256. */
-  headerMemoryBytes: 32 * 1024 * 1024,
+  /** Octets of header values that are remembered with what they were decoded to and whose they are: 10,000 of RSA-2048, more of P-256. */
+  headerMemoryBytes: 64 * 1024 * 1024,
   /** Octets of one file of proxy secrets: some hundreds of them. */
   secretFileBytes: 65_536,
   /** Characters of one value that came from a peer, in any text we write. Go's error text was quadratic in CVE-2025-61729. */

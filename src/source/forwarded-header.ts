@@ -55,15 +55,12 @@ export function forwardedHeader(options: ForwardedHeaderOptions): ForwardedHeade
     const value = line === undefined || preset.absent.includes(line) ? undefined : line
     const chainLines = chain.length === 0 ? noLines : linesOfChain(settings, found)
     const verdict = statusAt < 0 ? undefined : single(status as string, found[statusAt])
-    if (value === undefined) {
+    const decoded = value === undefined ? undefined : (memory.find(value, chainLines) ?? decode(value, chainLines))
+    if (decoded === undefined) {
       checkNothingElse(settings, chainLines, verdict, [fingerprintAt, serialNumberAt], names, found)
       return absence(request)
     }
     if (statusAt >= 0 && verdict !== settings.statusAccepts) throw vetoed(settings, verdict)
-    const remembered = memory.find(value, chainLines)
-    const decoded = remembered ?? decode(value, chainLines)
-    // A decoder of the operator's may say "none" in its own way.
-    if (decoded === undefined) return absence(request)
     wasSent = true
     if (fingerprintAt >= 0) {
       checkRedundant(fingerprint as string, single(fingerprint as string, found[fingerprintAt]), (text) =>
@@ -84,7 +81,8 @@ export function forwardedHeader(options: ForwardedHeaderOptions): ForwardedHeade
   }
 
   function decode(value: string, chainLines: readonly string[]): Decoded | undefined {
-    const certificates = decodeAll(settings, value, chainLines)
+    // Copies: what Node decodes into is a part of something larger, which would stay as long as the part.
+    const certificates = decodeAll(settings, value, chainLines)?.map((der) => new Uint8Array(der))
     if (certificates === undefined) return undefined
     const [leaf, ...intermediates] = certificates as [Uint8Array, ...Uint8Array[]]
     const octets = certificates.reduce((sum, { byteLength }) => sum + byteLength, 0)
@@ -137,7 +135,8 @@ export function forwardedHeader(options: ForwardedHeaderOptions): ForwardedHeade
 
 const noLines: readonly string[] = Object.freeze([])
 
-const isSequence = (der: unknown) => der instanceof Uint8Array && der.length > 0 && sequenceLength(der, 0) === der.length
+const isSequence = (der: unknown) =>
+  der instanceof Uint8Array && der.length > 0 && sequenceLength(der, 0) === der.length
 
 /** Fields of RFC 9440 may come on several lines; of every other product each field stands for itself, once. */
 function linesOfChain({ chain, preset }: ForwardedHeaderSettings, found: FoundFields): readonly string[] {

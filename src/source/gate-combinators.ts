@@ -22,6 +22,22 @@ export function anyOf(first: TrustedProxy, ...rest: readonly TrustedProxy[]): Tr
   return combine('anyOf', [first, ...rest], true)
 }
 
+/** Where one gate throws, nobody waits for the others any more: what they reject with must not end the process. */
+function askAll(
+  gates: readonly TrustedProxy[],
+  request: AnyRequest,
+  at: number,
+): readonly (boolean | Promise<boolean>)[] {
+  const answers: (boolean | Promise<boolean>)[] = []
+  try {
+    for (const gate of gates) answers.push(gate.admits(request, at))
+  } catch (error) {
+    for (const answer of answers) if (answer instanceof Promise) answer.catch(() => {})
+    throw error
+  }
+  return answers
+}
+
 /** `enough`: the answer of one gate that settles it. Nothing is waited for unless a gate has to be. */
 function combine(name: 'allOf' | 'anyOf', gates: readonly TrustedProxy[], enough: boolean): TrustedProxy {
   gates.forEach((gate, i) => {
@@ -34,7 +50,7 @@ function combine(name: 'allOf' | 'anyOf', gates: readonly TrustedProxy[], enough
   return Object.freeze({
     description: `${name}(${gates.map(({ description }) => description).join(', ')})`,
     admits(request: AnyRequest, at: number) {
-      const answers = gates.map((gate) => gate.admits(request, at))
+      const answers = askAll(gates, request, at)
       return answers.some((answer) => typeof answer === 'object')
         ? Promise.all(answers).then(settle)
         : settle(answers as boolean[])

@@ -16,8 +16,8 @@ const headCharacters = 1_024
 const tailCharacters = 192
 /** `%0A-----END%20CERTIFICATE-----%0A` and the like. */
 const commonEnd = 41
-/** Octets of an entry beside its strings and its result. */
-const overhead = 256
+/** Octets of an entry beside its strings and its result, and of the identity that hangs on it. */
+const overhead = 2_560
 
 /**
  * Remembers what header values were decoded to, bounded by octets. A `Map` keyed by the value would hash all of it on every request,

@@ -235,6 +235,22 @@ describe('allOf, anyOf', () => {
     ).rejects.toThrow('broken')
   })
 
+  test('a gate that throws beside one that rejects later leaves no rejection nobody handles', async () => {
+    const unhandled: unknown[] = []
+    const listener = (reason: unknown) => unhandled.push(reason)
+    process.on('unhandledRejection', listener)
+    const throwing: TrustedProxy = {
+      description: 'x',
+      admits: () => {
+        throw new Error('broken')
+      },
+    }
+    expect(() => allOf(answering(Promise.reject(new Error('later'))), throwing).admits(request, 0)).toThrow('broken')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    process.off('unhandledRejection', listener)
+    expect(unhandled).toEqual([])
+  })
+
   test('anyOf asks every gate, so that a secret leaves the request whoever admits', () => {
     const carried = carrying(secret)
     const gate = anyOf(answering(true), proxySecret({ header: 'X-Proxy-Secret', secrets: [secret] }))

@@ -97,6 +97,12 @@ describe('H-09: a verdict can refuse, and cannot admit', () => {
       ])
     })
 
+    test('so is one that comes with the product’s own way to say "none", and a chain with it', () => {
+      for (const none of products[preset].none) {
+        expect(codeOf(() => read(options, [...none, ['X-Verdict', accepts]]))).toBe('HEADER_MALFORMED')
+      }
+    })
+
     test('a refusing one without a certificate is a refusal: the client had one', () => {
       expect(codeOf(() => read(options, [['X-Verdict', 'FAILED:lib(0)::reason(10)']]))).toBe('PROXY_REFUSED')
     })
