@@ -22,10 +22,16 @@ export async function throughput() {
     server.send({ trust: rootPem, intermediates: toPem(intermediate) })
     const [ports] = await once(server, 'message')
     const rates = Object.fromEntries(Object.keys(ports).map((name) => [name, []]))
+    const cpu = async () => {
+      server.send('cpu')
+      const [{ user, system }] = await once(server, 'message')
+      return user + system
+    }
     for (let round = -2; round < rounds; round++) {
       for (const [name, port] of Object.entries(ports)) {
-        const rate = await load(port, requests)
-        if (round >= 0) rates[name].push(rate)
+        const before = await cpu()
+        const { rate, done } = await load(port, requests)
+        if (round >= 0) rates[name].push({ rate, micros: ((await cpu()) - before) / done })
       }
     }
     print(rates)
@@ -51,19 +57,22 @@ async function load(port, requests) {
   const started = performance.now()
   await new Promise((resolve) => setTimeout(resolve, roundMillis))
   const rate = (done * 1_000) / (performance.now() - started)
+  const answered = done
   for (const socket of sockets) socket.destroy()
-  return rate
+  return { rate, done: answered }
 }
 
 function print(rates) {
   const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
   const noop = rates['no-op']
-  console.log(
-    '\n### Express, requests per second, 200 clients behind nginx\n\n| middleware | requests/s | of no-op |\n|---|---:|---:|',
-  )
-  for (const [name, values] of Object.entries(rates)) {
-    const ratio = median(values.map((value, i) => value / noop[i]))
+  console.log('\n### Express, 200 clients behind nginx\n')
+  console.log('| middleware | requests/s | of no-op | CPU µs/request | over no-op |\n|---|---:|---:|---:|---:|')
+  for (const [name, rounds] of Object.entries(rates)) {
+    const ratio = median(rounds.map(({ rate }, i) => rate / noop[i].rate))
+    const micros = median(rounds.map((round) => round.micros))
+    const over = median(rounds.map((round, i) => round.micros - noop[i].micros))
     const target = name === 'mtls-identity' ? ` (≥ 0.95 ${ratio >= 0.95 ? 'met' : 'MISSED'})` : ''
-    console.log(`| ${name} | ${median(values).toFixed(0)} | ${ratio.toFixed(2)}${target} |`)
+    const rate = median(rounds.map((round) => round.rate)).toFixed(0)
+    console.log(`| ${name} | ${rate} | ${ratio.toFixed(2)}${target} | ${micros.toFixed(1)} | ${over.toFixed(1)} |`)
   }
 }

@@ -532,9 +532,9 @@ describe('what a peer sends', () => {
   limit('secretFileBytes', 'a file of proxy secrets of 65,536 octets is read, of one more refused', () => {
     const file = join(folder, 'secrets')
     const open = () => proxySecret({ header: 'X', secrets: { file } }).close()
-    writeFileSync(file, 'c0ffee00c0ffee11c0ffee22c0ffee33'.padEnd(limits.secretFileBytes, '\n'))
+    writeFileSync(file, 'c0ffee00c0ffee11c0ffee22c0ffee3344556677'.padEnd(limits.secretFileBytes, '\n'))
     expect(open).not.toThrow()
-    writeFileSync(file, 'c0ffee00c0ffee11c0ffee22c0ffee33'.padEnd(limits.secretFileBytes + 1, '\n'))
+    writeFileSync(file, 'c0ffee00c0ffee11c0ffee22c0ffee3344556677'.padEnd(limits.secretFileBytes + 1, '\n'))
     expect(open).toThrow(/more than 65536 octets/)
   })
 

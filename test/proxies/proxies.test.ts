@@ -153,6 +153,19 @@ const copies: readonly [
   ['without a value', (header) => [header, ''], []],
 ]
 
+/** The same copy as no client writes it: parsers differ in what they make of it. */
+const distortions: readonly [name: string, write: (header: string, value: string) => string][] = [
+  ['folded over two lines', (header, value) => `${header}:\r\n ${value}\r\n`],
+  ['folded with a tab', (header, value) => `X-Other: a\r\n\t${header}: ${value}\r\n`],
+  ['LF for CRLF', (header, value) => `${header}: ${value}\n`],
+  ['behind a bare LF', (header, value) => `X-Other: a\n${header}: ${value}\r\n`],
+  ['behind a bare CR', (header, value) => `X-Other: a\r${header}: ${value}\r\n`],
+  ['NUL in its name', (header, value) => `${header}\0: ${value}\r\n`],
+  ['a vertical tab before its name', (header, value) => `\v${header}: ${value}\r\n`],
+  ['a space before the colon', (header, value) => `${header} : ${value}\r\n`],
+  ['64 KB of it', (header, value) => `${header}: ${value.repeat(Math.ceil(65_536 / value.length))}\r\n`],
+]
+
 interface Question {
   client?: TestCredential | undefined
   /** Names and values in turn, so that a field can come twice. */
@@ -251,6 +264,22 @@ class Setup {
     }
   }
 
+  /** The answer to a GET with these octets among its header lines. */
+  async askRaw(lines: string, client: TestCredential | undefined): Promise<string> {
+    const socket = tls.connect({ ...this.#address, ...client?.tls })
+    const closed = new Promise((resolve) => socket.on('close', resolve).on('error', resolve))
+    socket.setTimeout(2_000, () => socket.destroy())
+    let text = ''
+    socket.setEncoding('latin1').on('data', (chunk) => {
+      text += chunk
+      // Apache's configuration takes Connection away, and keeps the connection.
+      if (/\r\n\r\n./s.test(text)) socket.end()
+    })
+    socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\n${lines}Connection: close\r\n\r\n`, 'latin1')
+    await closed
+    return text
+  }
+
   /** The same over HTTP/2. */
   async askHttp2({ client, fields = [] }: Question = {}): Promise<Outcome> {
     this.seen = undefined
@@ -318,7 +347,7 @@ for (const name of proxyNames) {
       await setup?.close()
     })
 
-    test.each(clients)('a client with a certificate: %s', async (_, make, outcome) => {
+    test.each(clients)('H-10: a client with a certificate: %s', async (_, make, outcome) => {
       const expected = typeof outcome === 'string' ? outcome : outcome[name]
       const client = await make()
       expect(await setup.ask({ client })).toBe(expected)
@@ -343,6 +372,15 @@ for (const name of proxyNames) {
         expect(['ABSENT', ambiguous, 'status 400', alert]).toContain(await setup.askHttp2({ fields: h2 }))
         expect(['bob', ambiguous, 'status 400', alert]).toContain(await setup.askHttp2({ client: bob, fields: h2 }))
       })
+    })
+
+    test.each(distortions)('a copy of the header that is written wrong makes nobody alice: %s', async (_, write) => {
+      const value = forged(name, alice)
+      for (const client of [undefined, bob]) {
+        const answer = await setup.askRaw(write(header, value), client)
+        expect(answer).toMatch(/^HTTP\/1\.1 4\d\d |"ABSENT"|"bob"|"HEADER_AMBIGUOUS"|^$/)
+        expect(answer).not.toContain('"alice"')
+      }
     })
 
     test('a refused request has kept its method and path', async () => {
