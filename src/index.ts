@@ -2,7 +2,7 @@ export {
   type Authenticator,
   createAuthenticator,
 } from './core/authenticator.js'
-export type { Decision } from './core/decision.js'
+export { type Decision, explain } from './core/decision.js'
 export type { LogFunction } from './core/log.js'
 export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
 export type { AuthenticatorOptions } from './core/options.js'
@@ -26,13 +26,15 @@ export type {
   ClientIdentity,
   IdentityNames,
   Principal,
+  PublicKeyDescription,
   Register,
 } from './identity/identity.js'
 export { SpiffeId } from './identity/spiffe-id.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { PathProfile } from './path/profile.js'
 export type { RevocationChecker, RevocationStatus } from './revocation/checker.js'
-export type { CustomRuleOptions, Rule, RuleRequest } from './rules/rule.js'
+export type { CustomRuleOptions } from './rules/custom.js'
+export type { Rule, RuleOutcome, RuleReason, RuleRequest } from './rules/rule.js'
 export * as rules from './rules.js'
 export { type ForwardedHeaderOptions, forwardedHeader } from './source/forwarded-header.js'
 export type { PresetName } from './source/presets.js'

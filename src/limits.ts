@@ -38,6 +38,9 @@ export const limits = {
   /** Characters of one fact a refusal carries, and entries of a list in it: refusals are remembered. */
   detailCharacters: 1_024,
   detailEntries: 16,
+  /** Rules of one combination whose outcome is kept, beside the one that decided; and lines of an outcome that is printed. */
+  outcomeEntries: 16,
+  outcomeLines: 32,
   /** Characters of one sentence for the operator: a few quoted values and what is said about them. */
   helpCharacters: 1_500,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */

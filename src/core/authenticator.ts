@@ -6,14 +6,16 @@ import { IssuerMemory } from '../path/issuer-memory.js'
 import { endOf } from '../path/validate-path.js'
 import { verifiedPaths } from '../path/verified-paths.js'
 import { firstUnrevoked } from '../revocation/checker.js'
-import { demand } from '../rules/rule.js'
+import { isFailed, type RuleOutcome } from '../rules/outcome.js'
+import { generationOf, judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
 import type { Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch } from './decision-memory.js'
-import { explain } from './diagnosis.js'
+import { diagnose } from './diagnosis.js'
 import { lineFor } from './log.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
+import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
 
 /** Decides who a client is. Made by {@link createAuthenticator}; one may serve any number of mounts, servers and sockets. */
@@ -47,6 +49,8 @@ export interface AuthenticatorInternals extends Authenticator {
   readonly [internals]: {
     decide(request: AnyRequest, reporting: Reporting): Promise<Decision>
     report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, remembered: boolean): void
+    /** Looks once at a rule a guard asks beside the authenticator's own. */
+    checkRule(rule: Rule): void
   }
 }
 
@@ -72,14 +76,14 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const epoch = epochOf(settings)
       const moment = attempt === 1 ? at : now()
       const [authentication, remembered] = await authenticate(reading, reading.presented, epoch, moment)
-      if (rules !== undefined) await demand(rules, authentication.identity, request)
+      const outcome = rules && (await judge(rules, authentication.identity, request, moment))
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
       if (!closed && isSameEpoch(epoch, epochOf(settings)) && now() < endOf(authentication.path.notAfter)) {
-        return { authentication, remembered }
+        return { authentication, remembered, outcome }
       }
     }
     throw deny('ERR_CLIENT_CERT_NOT_READY', {
-      reason: 'trust or revocation changed while the request was decided about',
+      reason: 'trust, revocation or rules changed while the request was decided about',
     })
   }
 
@@ -132,7 +136,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       )
       return { identity, path, decidedAt: at, holdsUntil: Math.min(holdsUntil, endOf(path.notAfter) - 1) }
     } catch (error) {
-      throw isClientCertError(error) ? explain(error, { reading, unreadable, trust: settings.trust.label }) : error
+      throw isClientCertError(error) ? diagnose(error, { reading, unreadable, trust: settings.trust.label }) : error
     }
   }
 
@@ -165,16 +169,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       decidedAt = new Date(at)
       if (typeof at !== 'number' || Number.isNaN(decidedAt.getTime())) throw new RangeError('now() returned no time')
       const accepted = await accept(read(), request, at)
-      const { identity, path, holdsUntil } = accepted.authentication
-      decision = {
-        decidedAt,
-        enforced,
-        outcome: 'accepted',
-        identity,
-        path,
-        validUntil: new Date(holdsUntil),
-      }
       remembered = accepted.remembered
+      decision = decisionOf(accepted, { decidedAt, enforced })
     } catch (error) {
       const refusal = isClientCertError(error) ? error : internalError(error)
       decision = {
@@ -209,11 +205,15 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     return decide(() => source.read(request), request, reporting)
   }
 
+  const checkRule = (rule: Rule) => checkRuleBinding(rule, settings.trust.current())
+  if (rules !== undefined) checkRule(rules)
+
   const authenticator: AuthenticatorInternals = {
     authenticate: (request) => decideRequest(request, enforcing),
     authenticateSocket: (socket) => decide(() => readSocket(settings, socket), undefined, enforcing),
     authenticateChain: (presented) => decide(() => ({ presented }), undefined, enforcing),
     ready: async () => {
+      if (rules !== undefined) await Promise.all(partsOf(rules).live.map((source) => source.ready()))
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
     },
     close: async () => {
@@ -221,28 +221,40 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       for (const store of settings.ownStores) store.close()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
-    [internals]: { decide: decideRequest, report },
+    [internals]: { decide: decideRequest, report, checkRule },
   }
   return Object.freeze(authenticator)
 }
 
+/** A path that holds, and what the rules say of its identity. */
 interface Accepted {
   authentication: Authentication
   remembered: boolean
+  outcome: RuleOutcome | undefined
+}
+
+function decisionOf({ authentication, outcome }: Accepted, base: { decidedAt: Date; enforced: boolean }): Decision {
+  const ofRules = outcome === undefined ? base : { ...base, rules: outcome }
+  if (outcome !== undefined && isFailed(outcome)) {
+    return { ...ofRules, outcome: 'refused', error: refusalBy(outcome) }
+  }
+  const { identity, path, holdsUntil } = authentication
+  return { ...ofRules, outcome: 'accepted', identity, path, validUntil: new Date(holdsUntil) }
 }
 
 /** How often a request is decided about anew when what it was decided with changes meanwhile. */
 const attempts = 3
 
 const isSameEpoch = (a: Epoch, b: Epoch) =>
-  a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation
+  a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation && a.rules === b.rules
 
 /** Taken once per decision, so that a reload never mixes two stores in one. */
-function epochOf({ trust, intermediates, revocation }: Settings): Epoch {
+function epochOf({ trust, intermediates, revocation, rules }: Settings): Epoch {
   return {
     trust: trust.current(),
     intermediates: intermediates?.current(),
     revocation: revocation === 'none' ? 0 : (revocation.generation ?? 0),
+    rules: generationOf(rules),
   }
 }
 

@@ -9,6 +9,8 @@ export interface Epoch {
   readonly trust: TrustSnapshot
   readonly intermediates: TrustSnapshot | undefined
   readonly revocation: number
+  /** Of the rules: rises when a document or a list they read has changed. */
+  readonly rules: number
 }
 
 /** Path and revocation of one end entity, verified at one moment. Rules are not part of it. */
@@ -30,7 +32,7 @@ export interface Refusal {
 type Remembered<T> = T & { readonly epoch: EpochNumbers }
 
 /** Generations, not snapshots: what is remembered must not keep a replaced store alive. */
-type EpochNumbers = readonly [trust: number, intermediates: number, revocation: number]
+type EpochNumbers = readonly [trust: number, intermediates: number, revocation: number, rules: number]
 
 /** Distinct certificates an authenticator remembers: about 2 KB each. */
 const acceptances = 10_000
@@ -91,11 +93,15 @@ function holding<T extends { decidedAt: number; holdsUntil: number }>(
   return current && isOf(remembered.epoch, epoch) ? remembered : undefined
 }
 
-const numbersOf = ({ trust, intermediates, revocation }: Epoch): EpochNumbers => [
+const numbersOf = ({ trust, intermediates, revocation, rules }: Epoch): EpochNumbers => [
   trust.generation,
   intermediates?.generation ?? 0,
   revocation,
+  rules,
 ]
 
-const isOf = (numbers: EpochNumbers, { trust, intermediates, revocation }: Epoch) =>
-  numbers[0] === trust.generation && numbers[1] === (intermediates?.generation ?? 0) && numbers[2] === revocation
+const isOf = (numbers: EpochNumbers, { trust, intermediates, revocation, rules }: Epoch) =>
+  numbers[0] === trust.generation &&
+  numbers[1] === (intermediates?.generation ?? 0) &&
+  numbers[2] === revocation &&
+  numbers[3] === rules

@@ -6,7 +6,8 @@ import {
   refuseUnknownOptions,
 } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
-import { demand, isRule, type Rule } from '../rules/rule.js'
+import { isFailed, type RuleOutcome } from '../rules/outcome.js'
+import { isRule, judge, type Rule, refusalBy } from '../rules/rule.js'
 import { sharedMap } from '../shared.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
@@ -89,12 +90,13 @@ export function makeGuard(...given: GuardArguments): (request: AnyRequest) => Pr
   return async (request) => {
     const mounted = chosen(request, authenticator)
     if (mounted instanceof ClientCertConfigError) return mounted
-    const error = await refusalOf(mounted, rule, request)
+    const { error, outcome } = await refusalOf(mounted, rule, request)
     if (error === undefined) return undefined
     const { decision, reportOnly } = mounted
     const refused: Decision = {
       decidedAt: decision.decidedAt,
       enforced: !reportOnly,
+      ...(outcome === undefined ? {} : { rules: outcome }),
       outcome: 'refused',
       error,
     }
@@ -132,17 +134,27 @@ function chosen(
   return [...decisions.values()][0] as MountedDecision
 }
 
+interface Found {
+  error: AnyClientCertError | undefined
+  outcome?: RuleOutcome
+}
+
 async function refusalOf(
-  { decision }: MountedDecision,
+  { decision, authenticator }: MountedDecision,
   rule: Rule | undefined,
   request: AnyRequest,
-): Promise<AnyClientCertError | undefined> {
-  if (decision.outcome !== 'accepted') return decision.error
-  if (rule === undefined) return undefined
+): Promise<Found> {
+  if (decision.outcome !== 'accepted') return { error: decision.error }
+  if (rule === undefined) return { error: undefined }
   try {
-    await demand(rule, decision.identity, request)
-    return undefined
+    authenticator[internals].checkRule(rule)
+    const outcome = await judge(rule, decision.identity, request, decision.decidedAt.getTime())
+    return { error: isFailed(outcome) ? refusalBy(outcome) : undefined, outcome }
   } catch (error) {
-    return isClientCertError(error) ? error : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'a guard' }, { cause: error })
+    return {
+      error: isClientCertError(error)
+        ? error
+        : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'a guard' }, { cause: error }),
+    }
   }
 }

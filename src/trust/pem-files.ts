@@ -37,11 +37,11 @@ export function readTrustPath(option: string, path: string): TrustFile[] {
  * Reads every certificate file of a directory, in name order: `.pem .crt .cer .der`. Hidden names are passed over, so that the `..data`
  * links of a Kubernetes mount are read once, through the names that point into them.
  */
-export function readTrustDirectory(option: string, path: string): TrustFile[] {
+export function readTrustDirectory(option: string, path: string, { mayBeEmpty = false } = {}): TrustFile[] {
   const names = attempt(option, path, () => readdirSync(path)).filter(
     (name) => !name.startsWith('.') && extensions.some((extension) => name.toLowerCase().endsWith(extension)),
   )
-  if (names.length === 0) {
+  if (names.length === 0 && !mayBeEmpty) {
     throw new ClientCertConfigError(
       `${option}: ${path} holds no ${extensions.join(', ')} file — put the CA certificates there`,
     )
