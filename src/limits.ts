@@ -43,6 +43,8 @@ export const limits = {
   outcomeLines: 32,
   /** Characters of one sentence for the operator: a few quoted values and what is said about them. */
   helpCharacters: 1_500,
+  /** Nesting of a rule document: a deeper one is no work of people. */
+  documentDepth: 64,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */
   trustFileBytes: 64 * 1024 * 1024,
 } as const

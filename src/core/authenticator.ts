@@ -219,6 +219,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     close: async () => {
       closed = true
       for (const store of settings.ownStores) store.close()
+      settings.closeRules()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
     [internals]: { decide: decideRequest, report, checkRule },

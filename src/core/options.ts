@@ -2,7 +2,9 @@ import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import type { ClientIdentity, Principal } from '../identity/identity.js'
 import { type PathProfile, type ResolvedProfile, resolveProfile } from '../path/profile.js'
 import type { RevocationChecker } from '../revocation/checker.js'
-import { isRule, type Rule } from '../rules/rule.js'
+import { document, type RuleFile } from '../rules/document-rule.js'
+import { isRule, partsOf, type Rule } from '../rules/rule.js'
+import type { RuleDocument } from '../rules/rule-document.js'
 import type { AnyRequest, CertificateSource } from '../source/source.js'
 import { tlsSocket } from '../source/tls-socket.js'
 import { resolveTrust, type Trust } from '../trust/trust-option.js'
@@ -24,8 +26,8 @@ export interface AuthenticatorOptions {
   source?: CertificateSource
   /** `'none'`, or who answers for revocation. Omitted, nothing is checked and a warning says so. */
   revocation?: RevocationChecker | 'none'
-  /** What must hold of the identity on every request, beyond a valid path. */
-  rules?: Rule
+  /** What must hold of the identity on every request, beyond a valid path: a rule, a document, or `{ file }` with one, watched. */
+  rules?: Rule | RuleDocument | RuleFile
   /** Default `'strict'`. `'compatible'` also admits an absent extendedKeyUsage and v1 end entities, as nginx and Azure API Management do. */
   profile?: 'strict' | 'compatible' | Partial<PathProfile>
   /** `false` for silence, or who gets the operator's lines. Default: stderr, at most one line per code and issuer in ten seconds. */
@@ -61,6 +63,8 @@ export interface Settings {
   readonly source: CertificateSource
   readonly revocation: RevocationChecker | 'none'
   readonly rules: Rule | undefined
+  /** Stops watching the file of rules, where it was opened here. */
+  readonly closeRules: () => void
   readonly profile: ResolvedProfile
   readonly log: LogFunction | undefined
   readonly resolve: AuthenticatorOptions['resolve']
@@ -77,7 +81,7 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   }
   refuseUnknownOptions('createAuthenticator', options, optionNames)
   refuseUndefined(options)
-  const { watch = true, source = tlsSocket(), rules, log, resolve, onDecision, now = Date.now } = options
+  const { watch = true, source = tlsSocket(), log, resolve, onDecision, now = Date.now } = options
   expectType('watch', watch, 'boolean')
   expectType('now', now, 'function')
   if (resolve !== undefined) expectType('resolve', resolve, 'function')
@@ -85,13 +89,9 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   if (log !== undefined && log !== false) expectType('log', log, 'function')
   if (typeof source?.read !== 'function')
     throw new ClientCertConfigError('source: expected tlsSocket() or forwardedHeader({ … })')
-  if (rules !== undefined && !isRule(rules)) {
-    throw new ClientCertConfigError(
-      'rules: expected a rule — rules.any(rules.dnsName("a.test"), …); a function becomes one by rules.custom("name", fn)',
-    )
-  }
   const profile = resolveProfile(options.profile)
   const revocation = revocationOf(options)
+  const rules = rulesOf(options.rules, watch)
   const trust = resolveTrust('trust', options.trust, watch)
   const intermediates =
     options.intermediates === undefined ? undefined : resolveTrust('intermediates', options.intermediates, watch)
@@ -105,12 +105,28 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     source,
     revocation,
     rules,
+    closeRules: () => closeRules(options.rules, rules),
     profile,
     log: log === false ? undefined : (log ?? stderrLog()),
     resolve,
     onDecision,
     now,
   }
+}
+
+function rulesOf(given: AuthenticatorOptions['rules'], watch: boolean): Rule | undefined {
+  if (given === undefined || isRule(given)) return given
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new ClientCertConfigError(
+      'rules: expected a rule — rules.any(rules.dnsName("a.test"), …); a function becomes one by rules.custom("name", fn)',
+    )
+  }
+  return 'file' in given ? document({ watch, ...given }) : document(given)
+}
+
+/** A rule that was given belongs to whoever made it. */
+function closeRules(given: AuthenticatorOptions['rules'], rules: Rule | undefined): void {
+  if (rules !== undefined && rules !== given) for (const source of partsOf(rules).live) source.close()
 }
 
 /** `{ rules: undefined }` is a rule that was meant and got lost; to leave a check out, leave the option out. */
