@@ -20,7 +20,8 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_REVOKED: { subject: string; reason?: string; since?: Date }
   ERR_CLIENT_CERT_REVOCATION_UNKNOWN: { subject: string; reason: string }
   ERR_CLIENT_CERT_RULE: RuleDetail
-  ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string }
+  /** `reason`: why no name of it is its principal; undefined where `resolve` said nobody. */
+  ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string; reason?: string }
   ERR_CLIENT_CERT_RENEGOTIATED: { protocol: string }
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: { peer: string | undefined; header: string; gate: string }
   ERR_CLIENT_CERT_HEADER_MALFORMED: { header: string; preset: string; reason: string }

@@ -120,6 +120,9 @@ function sentenceFor(error: Refusal): string {
     case 'ERR_CLIENT_CERT_RULE':
       return rule(error.detail)
     case 'ERR_CLIENT_CERT_PRINCIPAL':
+      if (error.detail.reason !== undefined) {
+        return `${quote(error.detail.subject)} (${error.detail.fingerprint}) is nobody: ${error.detail.reason} — issue it with exactly one, or choose another principalFrom`
+      }
       return `resolve() returned nobody for ${quote(error.detail.subject)} (${error.detail.fingerprint}) — register the certificate with the application`
     case 'ERR_CLIENT_CERT_RENEGOTIATED':
       return `the client renegotiated this ${error.detail.protocol} connection after it had identified itself — it must reconnect; tlsServerOptions() refuses renegotiation`

@@ -6,6 +6,7 @@ export { type Decision, explain } from './core/decision.js'
 export type { LogFunction } from './core/log.js'
 export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
 export type { AuthenticatorOptions } from './core/options.js'
+export type { PrincipalSource } from './core/principal.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
 export {
   type AbsentDetail,

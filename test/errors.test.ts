@@ -154,7 +154,10 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
     ruled('threw'),
     ruled('not-true'),
   ],
-  ERR_CLIENT_CERT_PRINCIPAL: [{ subject: 'CN=S', fingerprint: 'ab'.repeat(32) }],
+  ERR_CLIENT_CERT_PRINCIPAL: [
+    { subject: 'CN=S', fingerprint: 'ab'.repeat(32) },
+    { subject: 'CN=S', fingerprint: 'ab'.repeat(32), reason: 'it has no dns name' },
+  ],
   ERR_CLIENT_CERT_RENEGOTIATED: [{ protocol: 'TLSv1.2' }],
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: [
     { peer: '127.0.0.6', header: 'X-C', gate: "proxyAddress('10.0.0.0/8')" },

@@ -15,6 +15,7 @@ import { diagnose } from './diagnosis.js'
 import { lineFor } from './log.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
+import { type KnownPrincipal, onlyName } from './principal.js'
 import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
 
@@ -63,7 +64,7 @@ export interface AuthenticatorInternals extends Authenticator {
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const settings = resolveOptions(options)
-  const { source, rules, resolve, revocation, profile, now } = settings
+  const { source, rules, principals, principalFrom, revocation, profile, now } = settings
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
   let closed = false
@@ -131,31 +132,22 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const paths = verifiedPaths(endEntity, epoch.trust, pool, profile, at)
       const { path, holdsUntil } = await firstUnrevoked(paths, revocation, at)
       issuers.remember(path)
-      const identity = await identify(toIdentity(path, presented.via), (principal) =>
-        toIdentity(path, presented.via, principal),
-      )
-      return { identity, path, decidedAt: at, holdsUntil: Math.min(holdsUntil, endOf(path.notAfter) - 1) }
+      const bare = toIdentity(path, presented.via)
+      const known = await principalOf(bare, epoch, at)
+      const identity = known === undefined ? bare : toIdentity(path, presented.via, known.principal)
+      const until = Math.min(holdsUntil, endOf(path.notAfter) - 1, known?.until ?? Number.POSITIVE_INFINITY)
+      return { identity, path, decidedAt: at, holdsUntil: until }
     } catch (error) {
       throw isClientCertError(error) ? diagnose(error, { reading, unreadable, trust: settings.trust.label }) : error
     }
   }
 
   /** The application's word for an identity, where it has one. */
-  async function identify(
-    bare: ClientIdentity,
-    withPrincipal: (principal: Principal) => ClientIdentity,
-  ): Promise<ClientIdentity> {
-    if (resolve === undefined) return bare
-    const principal = await resolve(bare)
-    // `allowed.has(…)` and `found && partner` are what people write: false and its like are nobody.
-    if (!principal) {
-      throw deny(
-        'ERR_CLIENT_CERT_PRINCIPAL',
-        { subject: bare.subject.toString(), fingerprint: bare.fingerprint },
-        { depth: 0 },
-      )
+  async function principalOf(bare: ClientIdentity, epoch: Epoch, at: number): Promise<KnownPrincipal | undefined> {
+    if (principalFrom !== undefined) {
+      return { principal: onlyName(bare, principalFrom) as Principal, until: Number.POSITIVE_INFINITY }
     }
-    return withPrincipal(principal)
+    return principals?.of(bare, epoch, at)
   }
 
   /** Time is read here, once. Whatever is thrown denies. */

@@ -1,5 +1,5 @@
-import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
-import type { ClientIdentity, Principal } from '../identity/identity.js'
+import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
+import type { Principal } from '../identity/identity.js'
 import { type PathProfile, type ResolvedProfile, resolveProfile } from '../path/profile.js'
 import type { RevocationChecker } from '../revocation/checker.js'
 import { document, type RuleFile } from '../rules/document-rule.js'
@@ -11,6 +11,7 @@ import { resolveTrust, type Trust } from '../trust/trust-option.js'
 import type { TrustStore } from '../trust/trust-store.js'
 import type { Decision } from './decision.js'
 import { type LogFunction, stderrLog } from './log.js'
+import { PrincipalMemory, type PrincipalSource, principalSources, type Resolve } from './principal.js'
 
 export interface AuthenticatorOptions {
   /**
@@ -32,8 +33,15 @@ export interface AuthenticatorOptions {
   profile?: 'strict' | 'compatible' | Partial<PathProfile>
   /** `false` for silence, or who gets the operator's lines. Default: stderr, at most one line per code and issuer in ten seconds. */
   log?: false | LogFunction
-  /** Maps an identity to what your application calls it. Undefined, a rejection and an exception refuse. Remembered with the identity. */
-  resolve?: (identity: ClientIdentity) => Principal | undefined | Promise<Principal | undefined>
+  /**
+   * Maps an identity to what your application calls it. Undefined, a rejection, an exception and no answer within ten seconds refuse. It never
+   * sees the request; its answer is remembered for `principalLifetime`.
+   */
+  resolve?: Resolve
+  /** Instead of `resolve`: the certificate's only name of this form is its principal. None, and a second one, refuse. */
+  principalFrom?: string extends Principal ? PrincipalSource : never
+  /** Milliseconds after which `resolve` is asked again for the same certificate. Default 300,000; at most a day. */
+  principalLifetime?: number
   /** Hears every decision. What it throws changes nothing. */
   onDecision?: (decision: Decision, context: { request?: AnyRequest; remembered: boolean }) => void
   /** Milliseconds since 1970. Default `Date.now`. */
@@ -51,6 +59,8 @@ export const optionNames: readonly (keyof AuthenticatorOptions)[] = [
   'profile',
   'log',
   'resolve',
+  'principalFrom',
+  'principalLifetime',
   'onDecision',
   'now',
 ]
@@ -67,7 +77,8 @@ export interface Settings {
   readonly closeRules: () => void
   readonly profile: ResolvedProfile
   readonly log: LogFunction | undefined
-  readonly resolve: AuthenticatorOptions['resolve']
+  readonly principals: PrincipalMemory | undefined
+  readonly principalFrom: PrincipalSource | undefined
   readonly onDecision: AuthenticatorOptions['onDecision']
   readonly now: () => number
 }
@@ -81,10 +92,9 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   }
   refuseUnknownOptions('createAuthenticator', options, optionNames)
   refuseUndefined(options)
-  const { watch = true, source = tlsSocket(), log, resolve, onDecision, now = Date.now } = options
+  const { watch = true, source = tlsSocket(), log, onDecision, now = Date.now } = options
   expectType('watch', watch, 'boolean')
   expectType('now', now, 'function')
-  if (resolve !== undefined) expectType('resolve', resolve, 'function')
   if (onDecision !== undefined) expectType('onDecision', onDecision, 'function')
   if (log !== undefined && log !== false) expectType('log', log, 'function')
   if (typeof source?.read !== 'function')
@@ -108,10 +118,36 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     closeRules: () => closeRules(options.rules, rules),
     profile,
     log: log === false ? undefined : (log ?? stderrLog()),
-    resolve,
+    ...principalsOf(options),
     onDecision,
     now,
   }
+}
+
+const dayMilliseconds = 86_400_000
+
+function principalsOf({
+  resolve,
+  principalFrom,
+  principalLifetime = 300_000,
+}: AuthenticatorOptions): Pick<Settings, 'principals' | 'principalFrom'> {
+  if (resolve !== undefined) expectType('resolve', resolve, 'function')
+  if (resolve !== undefined && principalFrom !== undefined) {
+    throw new ClientCertConfigError('resolve and principalFrom: both say who a client is — leave one out')
+  }
+  if (principalFrom !== undefined && !Object.hasOwn(principalSources, principalFrom)) {
+    const known = Object.keys(principalSources)
+    const near = nearest(String(principalFrom), known)
+    throw new ClientCertConfigError(
+      `principalFrom: unknown form ${JSON.stringify(principalFrom)}.${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}`}`,
+    )
+  }
+  if (!(Number.isSafeInteger(principalLifetime) && principalLifetime >= 0 && principalLifetime <= dayMilliseconds)) {
+    throw new ClientCertConfigError(
+      `principalLifetime: is ${principalLifetime}, expected milliseconds, a day (${dayMilliseconds}) at most`,
+    )
+  }
+  return { principals: resolve && new PrincipalMemory(resolve, principalLifetime), principalFrom }
 }
 
 function rulesOf(given: AuthenticatorOptions['rules'], watch: boolean): Rule | undefined {

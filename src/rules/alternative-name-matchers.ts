@@ -52,8 +52,8 @@ export function uri(name: string): Rule {
   )
 }
 
-/** Lower-cases scheme and host; user information and everything after the authority stay as they are. */
-function normalizeUri(text: string): string {
+/** @internal Lower-cases scheme and host; user information and everything after the authority stay as they are. */
+export function normalizeUri(text: string): string {
   const parts = /^([^:]+:)(\/\/(?:[^/?#@]*@)?)?([^/?#]*)(.*)$/s.exec(text)
   if (parts === null) return text
   const [, scheme, slashes, host, rest] = parts as unknown as [string, string, string | undefined, string, string]
@@ -80,7 +80,8 @@ export function email(address: string): Rule {
   )
 }
 
-function normalizeMailbox(text: string): string {
+/** @internal */
+export function normalizeMailbox(text: string): string {
   const sign = text.lastIndexOf('@')
   // The domain is ASCII in every certificate we read, so that lower-casing it cannot change its meaning.
   return text.slice(0, sign + 1) + text.slice(sign + 1).toLowerCase()
