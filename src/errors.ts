@@ -159,9 +159,11 @@ function publicMessage(status: number): string {
 
 function headersFor(status: number): Readonly<Record<string, string>> {
   // RFC 9110 §11.6.1: a 401 MUST carry a challenge. No scheme is registered for TLS client authentication.
-  if (status === 401) return { 'WWW-Authenticate': 'ClientCertificate' }
-  if (status === 503) return { 'Retry-After': retryAfterSeconds }
-  return {}
+  // RFC 9440 §2.4 and RFC 9111 §3: what depends on the client's certificate is not for a shared cache.
+  const uncached = { 'Cache-Control': 'no-store' }
+  if (status === 401) return { ...uncached, 'WWW-Authenticate': 'ClientCertificate' }
+  if (status === 503) return { ...uncached, 'Retry-After': retryAfterSeconds }
+  return uncached
 }
 
 /** Makes a refusal; the caller throws it. */

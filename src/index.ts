@@ -4,10 +4,12 @@ export {
 } from './core/authenticator.js'
 export { type Decision, explain } from './core/decision.js'
 export type { LogFunction } from './core/log.js'
-export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
+export type { ClientCertOptions, MountOptions } from './core/mount.js'
 export type { AuthenticatorOptions } from './core/options.js'
 export type { PrincipalSource } from './core/principal.js'
+export type { ResponseOptions } from './core/responses.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
+export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './core/upgrade.js'
 export {
   type AbsentDetail,
   type AnyClientCertError,

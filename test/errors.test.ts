@@ -321,10 +321,14 @@ describe('what a client may read', () => {
 
   test('a 401 carries a challenge, a 503 says when to come back, a 403 neither', () => {
     expect(deny('ERR_CLIENT_CERT_ABSENT', absent('none-sent')).headers).toEqual({
+      'Cache-Control': 'no-store',
       'WWW-Authenticate': 'ClientCertificate',
     })
-    expect(deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'x' }).headers).toEqual({ 'Retry-After': '5' })
-    expect(deny('ERR_CLIENT_CERT_RENEGOTIATED', { protocol: 'x' }).headers).toEqual({})
+    expect(deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'x' }).headers).toEqual({
+      'Cache-Control': 'no-store',
+      'Retry-After': '5',
+    })
+    expect(deny('ERR_CLIENT_CERT_RENEGOTIATED', { protocol: 'x' }).headers).toEqual({ 'Cache-Control': 'no-store' })
   })
 })
 
@@ -340,7 +344,7 @@ describe('withAnswer', () => {
     expect([answered.status, answered.message, answered.headers]).toEqual([
       401,
       error.message,
-      { 'WWW-Authenticate': 'ClientCertificate' },
+      { 'Cache-Control': 'no-store', 'WWW-Authenticate': 'ClientCertificate' },
     ])
     expect([answered.code, answered.detail, answered.depth, answered.cause, answered.help]).toEqual([
       error.code,
@@ -351,7 +355,7 @@ describe('withAnswer', () => {
     ])
     expect(answered).not.toBe(error)
     expect(error.status).toBe(403)
-    expect(withAnswer(error, { status: 503 }).headers).toEqual({ 'Retry-After': '5' })
+    expect(withAnswer(error, { status: 503 }).headers).toEqual({ 'Cache-Control': 'no-store', 'Retry-After': '5' })
   })
 
   test('exposeReason names the code and its meaning, and still no detail', () => {

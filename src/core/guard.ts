@@ -12,6 +12,7 @@ import { sharedMap } from '../shared.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
 import type { Decision } from './decision.js'
+import type { Denial, OnDenied } from './responses.js'
 
 /** What one authenticator decided about one request, and under which terms its mount asked. */
 export interface MountedDecision {
@@ -22,6 +23,7 @@ export interface MountedDecision {
   readonly passed: boolean
   /** How this mount answers. */
   readonly answer: (error: AnyClientCertError) => AnyClientCertError
+  readonly onDenied?: OnDenied | undefined
 }
 
 const requests = sharedMap<Map<Authenticator, MountedDecision>>('requests')
@@ -60,7 +62,7 @@ export interface GuardOptions {
 }
 
 /** What a guard came to: undefined lets the request pass. */
-export type GuardOutcome = AnyClientCertError | ClientCertConfigError | undefined
+export type GuardOutcome = Denial | undefined
 
 /** `requireClientCert()`, `requireClientCert(rule)`, `requireClientCert(rule, options)`. */
 export type GuardArguments = [rule?: Rule | undefined, options?: GuardOptions]
@@ -89,23 +91,32 @@ export function makeGuard(...given: GuardArguments): (request: AnyRequest) => Pr
   }
   return async (request) => {
     const mounted = chosen(request, authenticator)
-    if (mounted instanceof ClientCertConfigError) return mounted
-    const { error, outcome } = await refusalOf(mounted, rule, request)
-    if (error === undefined) return undefined
-    const { decision, reportOnly } = mounted
-    const refused: Decision = {
-      decidedAt: decision.decidedAt,
-      enforced: !reportOnly,
-      ...(outcome === undefined ? {} : { rules: outcome }),
-      outcome: 'refused',
-      error,
-    }
-    // What the mount refused or let pass was reported there.
-    if (error.code === 'ERR_CLIENT_CERT_RULE' || decision.outcome === 'absent') {
-      mounted.authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, false)
-    }
-    return reportOnly ? undefined : mounted.answer(error)
+    if (mounted instanceof ClientCertConfigError) return { error: mounted }
+    return guardDecision(mounted, rule, request)
   }
+}
+
+/** What a guard says to a decision: undefined lets the request pass. */
+export async function guardDecision(
+  mounted: MountedDecision,
+  rule: Rule | undefined,
+  request: AnyRequest,
+): Promise<GuardOutcome> {
+  const { error, outcome } = await refusalOf(mounted, rule, request)
+  if (error === undefined) return undefined
+  const { decision, reportOnly } = mounted
+  const refused: Decision = {
+    decidedAt: decision.decidedAt,
+    enforced: !reportOnly,
+    ...(outcome === undefined ? {} : { rules: outcome }),
+    outcome: 'refused',
+    error,
+  }
+  // What the mount refused or let pass was reported there.
+  if (error.code === 'ERR_CLIENT_CERT_RULE' || decision.outcome === 'absent') {
+    mounted.authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, false)
+  }
+  return reportOnly ? undefined : { error: mounted.answer(error), decision: refused, onDenied: mounted.onDenied }
 }
 
 function chosen(

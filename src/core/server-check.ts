@@ -1,10 +1,17 @@
 import type { AnyRequest } from '../source/source.js'
+import { isUpgradeGuarded } from './upgraded-servers.js'
+
+interface CheckedServer {
+  requestCert?: unknown
+  ca?: unknown
+  listenerCount?(event: string): number
+}
 
 const checked = new WeakSet<object>()
 
 /** Looks once at the server a request came through, and warns of what would surprise its operator. */
 export function checkServer({ socket }: AnyRequest): void {
-  const server = (socket as { server?: { requestCert?: unknown; ca?: unknown } }).server
+  const server = (socket as { server?: CheckedServer }).server
   if (server === undefined || checked.has(server)) return
   checked.add(server)
   // Node takes the public roots where `ca` is missing. We do not look at what Node trusts, but whoever reads socket.authorized does.
@@ -13,5 +20,11 @@ export function checkServer({ socket }: AnyRequest): void {
       type: 'MtlsIdentityWarning',
       code: 'MTLS_PUBLIC_ROOTS',
     })
+  }
+  if ((server.listenerCount?.('upgrade') ?? 0) > 0 && !isUpgradeGuarded(server)) {
+    process.emitWarning(
+      "an 'upgrade' listener is attached, which middleware does not see — authenticateUpgrade(server, auth), unless the listener itself asks auth.authenticate(request)",
+      { type: 'MtlsIdentityWarning', code: 'MTLS_UPGRADE_UNGUARDED' },
+    )
   }
 }
