@@ -1,11 +1,13 @@
+export type { AuditEvent, DecisionDurations } from './core/audit.js'
 export {
   type Authenticator,
   createAuthenticator,
 } from './core/authenticator.js'
 export { type Decision, explain } from './core/decision.js'
+export type { AppliedException, CertificateException, Exceptions, Ignorable } from './core/exceptions.js'
 export type { LogFunction } from './core/log.js'
 export type { ClientCertOptions, MountOptions } from './core/mount.js'
-export type { AuthenticatorOptions } from './core/options.js'
+export type { AuthenticatorOptions, DecisionContext } from './core/options.js'
 export type { PrincipalSource } from './core/principal.js'
 export type { ResponseOptions } from './core/responses.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'

@@ -4,14 +4,17 @@ import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '..
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
 import { IssuerMemory } from '../path/issuer-memory.js'
 import { endOf } from '../path/validate-path.js'
-import { verifiedPaths } from '../path/verified-paths.js'
-import { firstUnrevoked } from '../revocation/checker.js'
+import { type IssuerPool, verifiedPaths } from '../path/verified-paths.js'
+import { firstUnrevoked, type UnrevokedPath } from '../revocation/checker.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
 import { generationOf, judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
+import type { Certificate } from '../x509/certificate.js'
+import { auditEvent, type DecisionFacts, decisionChannel } from './audit.js'
 import type { Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch } from './decision-memory.js'
 import { diagnose } from './diagnosis.js'
+import { applied, leniencyOf } from './exceptions.js'
 import { lineFor } from './log.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
@@ -49,7 +52,7 @@ export const internals = Symbol.for('mtls-identity/1.Authenticator')
 export interface AuthenticatorInternals extends Authenticator {
   readonly [internals]: {
     decide(request: AnyRequest, reporting: Reporting): Promise<Decision>
-    report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, remembered: boolean): void
+    report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, facts: DecisionFacts): void
     /** Looks once at a rule a guard asks beside the authenticator's own. */
     checkRule(rule: Rule): void
   }
@@ -64,23 +67,35 @@ export interface AuthenticatorInternals extends Authenticator {
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const settings = resolveOptions(options)
-  const { source, rules, principals, principalFrom, revocation, profile, now } = settings
+  const { source, rules, principals, principalFrom, revocation, profile, exceptions, now } = settings
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
   let closed = false
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
-  async function accept(reading: Reading, request: AnyRequest | undefined, at: number): Promise<Accepted> {
+  async function accept(
+    reading: Reading,
+    request: AnyRequest | undefined,
+    at: number,
+    trace: Trace,
+  ): Promise<Accepted> {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
       if (reading.presented === undefined) throw deny('ERR_CLIENT_CERT_ABSENT', reading.absent)
       const epoch = epochOf(settings)
       const moment = attempt === 1 ? at : now()
+      trace.presented = reading.presented
+      const begun = performance.now()
       const [authentication, remembered] = await authenticate(reading, reading.presented, epoch, moment)
+      trace.remembered = remembered
+      trace.identity = authentication.identity
+      const authenticated = performance.now()
+      trace.authentication += authenticated - begun
       const outcome = rules && (await judge(rules, authentication.identity, request, moment))
+      trace.rules += performance.now() - authenticated
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
       if (!closed && isSameEpoch(epoch, epochOf(settings)) && now() < endOf(authentication.path.notAfter)) {
-        return { authentication, remembered, outcome }
+        return { authentication, outcome }
       }
     }
     throw deny('ERR_CLIENT_CERT_NOT_READY', {
@@ -129,16 +144,34 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const { endEntity, intermediates, unreadable } = parsePresented(presented, reading, issuers)
     const pool = { presented: intermediates, configured: epoch.intermediates, memory: issuers }
     try {
-      const paths = verifiedPaths(endEntity, epoch.trust, pool, profile, at)
-      const { path, holdsUntil } = await firstUnrevoked(paths, revocation, at)
+      const { path, holdsUntil, exception } = await findPath(endEntity, epoch, pool, at)
       issuers.remember(path)
       const bare = toIdentity(path, presented.via)
       const known = await principalOf(bare, epoch, at)
       const identity = known === undefined ? bare : toIdentity(path, presented.via, known.principal)
       const until = Math.min(holdsUntil, endOf(path.notAfter) - 1, known?.until ?? Number.POSITIVE_INFINITY)
-      return { identity, path, decidedAt: at, holdsUntil: until }
+      return { identity, path, decidedAt: at, holdsUntil: until, exception }
     } catch (error) {
       throw isClientCertError(error) ? diagnose(error, { reading, unreadable, trust: settings.trust.label }) : error
+    }
+  }
+
+  /** A path that is valid and not revoked; where the end entity stands in its way, by an exception the operator made for it. */
+  async function findPath(endEntity: Certificate, epoch: Epoch, pool: IssuerPool, at: number): Promise<FoundPath> {
+    try {
+      return await firstUnrevoked(verifiedPaths(endEntity, epoch.trust, pool, profile, at), revocation, at)
+    } catch (error) {
+      if (exceptions === undefined || !isClientCertError(error)) throw error
+      const { code: ignored, depth } = error
+      const entry = exceptions.find(endEntity.fingerprint, ignored, depth, at)
+      if (entry === undefined) throw error
+      const paths = verifiedPaths(endEntity, epoch.trust, pool, profile, at, leniencyOf(entry, profile))
+      const found = await firstUnrevoked(paths, revocation, at)
+      return {
+        path: found.path,
+        holdsUntil: Math.min(found.holdsUntil, entry.until - 1),
+        exception: { entry, ignored },
+      }
     }
   }
 
@@ -154,15 +187,13 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   async function decide(read: () => Reading, request: AnyRequest | undefined, reporting: Reporting): Promise<Decision> {
     let decidedAt = new Date(Number.NaN)
     const { enforced } = reporting
+    const trace: Trace = { begun: performance.now(), authentication: 0, rules: 0, remembered: false }
     let decision: Decision
-    let remembered = false
     try {
       const at = now()
       decidedAt = new Date(at)
       if (typeof at !== 'number' || Number.isNaN(decidedAt.getTime())) throw new RangeError('now() returned no time')
-      const accepted = await accept(read(), request, at)
-      remembered = accepted.remembered
-      decision = decisionOf(accepted, { decidedAt, enforced })
+      decision = decisionOf(await accept(read(), request, at, trace), { decidedAt, enforced })
     } catch (error) {
       const refusal = isClientCertError(error) ? error : internalError(error)
       decision = {
@@ -172,7 +203,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
         error: refusal,
       }
     }
-    report(Object.freeze(decision), reporting, request, remembered)
+    report(Object.freeze(decision), reporting, request, factsOf(trace))
     return decision
   }
 
@@ -180,16 +211,21 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     decision: Decision,
     reporting: Reporting,
     request: AnyRequest | undefined,
-    remembered: boolean,
+    facts: DecisionFacts,
   ): void {
     const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
     if (isRefusal && settings.log !== undefined) {
       const { log } = settings
       quietly(() => log(lineFor(decision) as string, decision))
     }
-    const { onDecision } = settings
-    if (onDecision !== undefined)
-      quietly(() => onDecision(decision, request === undefined ? { remembered } : { request, remembered }))
+    const { onDecision, auditNames } = settings
+    if (onDecision === undefined && !decisionChannel.hasSubscribers) return
+    quietly(() => {
+      const audit = auditEvent(decision, facts, auditNames)
+      if (decisionChannel.hasSubscribers) decisionChannel.publish(audit)
+      const { remembered } = facts
+      return onDecision?.(decision, request === undefined ? { remembered, audit } : { request, remembered, audit })
+    })
   }
 
   function decideRequest(request: AnyRequest, reporting: Reporting): Promise<Decision> {
@@ -212,6 +248,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       closed = true
       for (const store of settings.ownStores) store.close()
       settings.closeRules()
+      exceptions?.close()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
     [internals]: { decide: decideRequest, report, checkRule },
@@ -222,8 +259,32 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 /** A path that holds, and what the rules say of its identity. */
 interface Accepted {
   authentication: Authentication
-  remembered: boolean
   outcome: RuleOutcome | undefined
+}
+
+type FoundPath = UnrevokedPath & Pick<Authentication, 'exception'>
+
+/** What is found out on the way of a request, whatever becomes of it. Milliseconds of a clock that only goes forward. */
+interface Trace {
+  readonly begun: number
+  authentication: number
+  rules: number
+  remembered: boolean
+  presented?: PresentedChain
+  identity?: ClientIdentity
+}
+
+function factsOf({ begun, authentication, rules, remembered, presented, identity }: Trace): DecisionFacts {
+  return {
+    remembered,
+    identity,
+    // Hashed for whoever asks only.
+    get fingerprint() {
+      return presented && hash('sha256', presented.certificate, 'hex')
+    },
+    via: presented?.via,
+    durations: Object.freeze({ total: performance.now() - begun, authentication, rules }),
+  }
 }
 
 function decisionOf({ authentication, outcome }: Accepted, base: { decidedAt: Date; enforced: boolean }): Decision {
@@ -231,8 +292,9 @@ function decisionOf({ authentication, outcome }: Accepted, base: { decidedAt: Da
   if (outcome !== undefined && isFailed(outcome)) {
     return { ...ofRules, outcome: 'refused', error: refusalBy(outcome) }
   }
-  const { identity, path, holdsUntil } = authentication
-  return { ...ofRules, outcome: 'accepted', identity, path, validUntil: new Date(holdsUntil) }
+  const { identity, path, holdsUntil, exception } = authentication
+  const by = exception === undefined ? {} : { exception: applied(exception.entry, exception.ignored) }
+  return { ...ofRules, outcome: 'accepted', identity, path, validUntil: new Date(holdsUntil), ...by }
 }
 
 /** How often a request is decided about anew when what it was decided with changes meanwhile. */
@@ -242,12 +304,12 @@ const isSameEpoch = (a: Epoch, b: Epoch) =>
   a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation && a.rules === b.rules
 
 /** Taken once per decision, so that a reload never mixes two stores in one. */
-function epochOf({ trust, intermediates, revocation, rules }: Settings): Epoch {
+function epochOf({ trust, intermediates, revocation, rules, exceptions }: Settings): Epoch {
   return {
     trust: trust.current(),
     intermediates: intermediates?.current(),
     revocation: revocation === 'none' ? 0 : (revocation.generation ?? 0),
-    rules: generationOf(rules),
+    rules: generationOf(rules) + (exceptions?.generation ?? 0),
   }
 }
 

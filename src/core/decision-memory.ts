@@ -1,15 +1,16 @@
-import type { AnyClientCertError } from '../errors.js'
+import type { AnyClientCertError, ClientCertErrorCode } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { LruMap } from '../lru-map.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { TrustSnapshot } from '../trust/trust-snapshot.js'
+import type { ExceptionEntry } from './exceptions.js'
 
 /** What an authentication was made with. A remembered one holds only while all of it is the same. */
 export interface Epoch {
   readonly trust: TrustSnapshot
   readonly intermediates: TrustSnapshot | undefined
   readonly revocation: number
-  /** Of the rules: rises when a document or a list they read has changed. */
+  /** Of the rules and exceptions: rises when a document or a list they read has changed. */
   readonly rules: number
 }
 
@@ -21,6 +22,8 @@ export interface Authentication {
   readonly decidedAt: number
   /** Milliseconds since 1970, inclusive. */
   readonly holdsUntil: number
+  /** What admitted it, and what was overlooked. */
+  readonly exception?: { readonly entry: ExceptionEntry; readonly ignored: ClientCertErrorCode } | undefined
 }
 
 export interface Refusal {

@@ -3,6 +3,7 @@ import { quote } from '../help.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import { outcomeLines, type RuleOutcome } from '../rules/outcome.js'
+import type { AppliedException } from './exceptions.js'
 
 /** What was decided about one request, connection or chain. */
 export type Decision = {
@@ -18,6 +19,8 @@ export type Decision = {
       readonly path: CertificationPath
       /** The instant after which it must be decided anew: the earliest notAfter of the path, or what revocation said. */
       readonly validUntil: Date
+      /** The operator's dated exception without which it would have been refused. */
+      readonly exception?: AppliedException
     }
   | { readonly outcome: 'absent'; readonly error: AnyClientCertError }
   | { readonly outcome: 'refused'; readonly error: AnyClientCertError }
@@ -40,7 +43,11 @@ function headline(decision: Decision, names: boolean): string {
   if (decision.outcome === 'accepted') {
     const { identity, validUntil } = decision
     const who = names ? `${quote(identity.subject.toString())} ` : ''
-    return `accepted${enforced}: ${who}${identity.fingerprint}, until ${validUntil.toISOString()}`
+    const by =
+      decision.exception === undefined
+        ? ''
+        : `, by an exception of ${decision.exception.ignored}: ${quote(decision.exception.reason)}`
+    return `accepted${enforced}: ${who}${identity.fingerprint}, until ${validUntil.toISOString()}${by}`
   }
   const { code, help } = decision.error
   return names ? `${decision.outcome}${enforced}: ${code}: ${help}` : `${decision.outcome}${enforced}: ${code}`

@@ -102,6 +102,7 @@ export async function guardDecision(
   rule: Rule | undefined,
   request: AnyRequest,
 ): Promise<GuardOutcome> {
+  const begun = performance.now()
   const { error, outcome } = await refusalOf(mounted, rule, request)
   if (error === undefined) return undefined
   const { decision, reportOnly } = mounted
@@ -113,8 +114,14 @@ export async function guardDecision(
     error,
   }
   // What the mount refused or let pass was reported there.
-  if (error.code === 'ERR_CLIENT_CERT_RULE' || decision.outcome === 'absent') {
-    mounted.authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, false)
+  if (decision.outcome !== 'refused') {
+    const taken = performance.now() - begun
+    const facts = {
+      remembered: decision.outcome === 'accepted',
+      identity: decision.outcome === 'accepted' ? decision.identity : undefined,
+      durations: { total: taken, authentication: 0, rules: taken },
+    }
+    mounted.authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, facts)
   }
   return reportOnly ? undefined : { error: mounted.answer(error), decision: refused, onDenied: mounted.onDenied }
 }

@@ -52,7 +52,9 @@ export function createMount(options: ClientCertOptions): (request: AnyRequest) =
     recordDecision(request, { authenticator, decision, reportOnly, passed: error === undefined, answer, onDenied })
     // A mount before this one let it pass, so that nobody has heard of a refusal yet.
     if (error !== undefined && known?.passed === true) {
-      authenticator[internals].report({ ...decision, enforced: true }, reporting, request, false)
+      const durations = { total: 0, authentication: 0, rules: 0 }
+      const facts = { remembered: true, durations }
+      authenticator[internals].report({ ...decision, enforced: true }, reporting, request, facts)
     }
     return error && { error: answer(error), decision, onDenied }
   }

@@ -9,9 +9,21 @@ import type { AnyRequest, CertificateSource } from '../source/source.js'
 import { tlsSocket } from '../source/tls-socket.js'
 import { resolveTrust, type Trust } from '../trust/trust-option.js'
 import type { TrustStore } from '../trust/trust-store.js'
+import type { AuditEvent } from './audit.js'
 import type { Decision } from './decision.js'
+import { ExceptionList, type Exceptions } from './exceptions.js'
 import { type LogFunction, stderrLog } from './log.js'
 import { PrincipalMemory, type PrincipalSource, principalSources, type Resolve } from './principal.js'
+
+/** What `onDecision` is told beside the decision. */
+export interface DecisionContext {
+  /** Absent where a socket or a chain was decided about. */
+  readonly request?: AnyRequest
+  /** Path and revocation were not verified anew. */
+  readonly remembered: boolean
+  /** The decision for an audit log: what it says names nobody, unless `auditNames` says so. */
+  readonly audit: AuditEvent
+}
 
 export interface AuthenticatorOptions {
   /**
@@ -42,8 +54,12 @@ export interface AuthenticatorOptions {
   principalFrom?: string extends Principal ? PrincipalSource : never
   /** Milliseconds after which `resolve` is asked again for the same certificate. Default 300,000; at most a day. */
   principalLifetime?: number
+  /** Certificates admitted although something is wrong with them, each until a day: a list, or `{ file }` with one, watched. */
+  exceptions?: Exceptions
   /** Hears every decision. What it throws changes nothing. */
-  onDecision?: (decision: Decision, context: { request?: AnyRequest; remembered: boolean }) => void
+  onDecision?: (decision: Decision, context: DecisionContext) => void
+  /** Lets `context.audit` and the diagnostics channel name subject and issuer. Default false. */
+  auditNames?: boolean
   /** Milliseconds since 1970. Default `Date.now`. */
   now?: () => number
 }
@@ -61,7 +77,9 @@ export const optionNames: readonly (keyof AuthenticatorOptions)[] = [
   'resolve',
   'principalFrom',
   'principalLifetime',
+  'exceptions',
   'onDecision',
+  'auditNames',
   'now',
 ]
 
@@ -79,7 +97,9 @@ export interface Settings {
   readonly log: LogFunction | undefined
   readonly principals: PrincipalMemory | undefined
   readonly principalFrom: PrincipalSource | undefined
+  readonly exceptions: ExceptionList | undefined
   readonly onDecision: AuthenticatorOptions['onDecision']
+  readonly auditNames: boolean
   readonly now: () => number
 }
 
@@ -92,9 +112,10 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   }
   refuseUnknownOptions('createAuthenticator', options, optionNames)
   refuseUndefined(options)
-  const { watch = true, source = tlsSocket(), log, onDecision, now = Date.now } = options
+  const { watch = true, source = tlsSocket(), log, onDecision, auditNames = false, now = Date.now } = options
   expectType('watch', watch, 'boolean')
   expectType('now', now, 'function')
+  expectType('auditNames', auditNames, 'boolean')
   if (onDecision !== undefined) expectType('onDecision', onDecision, 'function')
   if (log !== undefined && log !== false) expectType('log', log, 'function')
   if (typeof source?.read !== 'function')
@@ -119,7 +140,9 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     profile,
     log: log === false ? undefined : (log ?? stderrLog()),
     ...principalsOf(options),
+    exceptions: options.exceptions === undefined ? undefined : new ExceptionList(options.exceptions, now),
     onDecision,
+    auditNames,
     now,
   }
 }
