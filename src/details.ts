@@ -22,6 +22,8 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_RULE: RuleDetail
   /** `reason`: why no name of it is its principal; undefined where `resolve` said nobody. */
   ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string; reason?: string }
+  /** `name`: the SPIFFE ID, or the subject where there is none. */
+  ERR_CLIENT_CERT_SVID: { name: string; reason: string }
   ERR_CLIENT_CERT_RENEGOTIATED: { protocol: string }
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: { peer: string | undefined; header: string; gate: string }
   ERR_CLIENT_CERT_HEADER_MALFORMED: { header: string; preset: string; reason: string }

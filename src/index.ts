@@ -34,6 +34,7 @@ export type {
   PublicKeyDescription,
   Register,
 } from './identity/identity.js'
+export { type SpiffeBundle, type SpiffeBundleOptions, spiffeBundles } from './identity/spiffe-bundles.js'
 export { SpiffeId } from './identity/spiffe-id.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { PathProfile } from './path/profile.js'

@@ -158,6 +158,7 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
     { subject: 'CN=S', fingerprint: 'ab'.repeat(32) },
     { subject: 'CN=S', fingerprint: 'ab'.repeat(32), reason: 'it has no dns name' },
   ],
+  ERR_CLIENT_CERT_SVID: [{ name: 'spiffe://a.test/b', reason: 'no bundle of its trust domain a.test is configured' }],
   ERR_CLIENT_CERT_RENEGOTIATED: [{ protocol: 'TLSv1.2' }],
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: [
     { peer: '127.0.0.6', header: 'X-C', gate: "proxyAddress('10.0.0.0/8')" },
@@ -187,7 +188,7 @@ describe('the table', () => {
     const row = errorTable[code]
     expect([400, 401, 403, 500, 503]).toContain(row.status)
     expect(row.meaning).toMatch(/^\S.{6,}/)
-    expect(row.source).toMatch(/^(RFC \d+ §|RFC \d+$|-$)/)
+    expect(row.source).toMatch(/^(RFC \d+ §|RFC \d+$|X509-SVID §|-$)/)
     expect(() => Object.assign(row, { status: 200 })).toThrow(TypeError)
   })
 

@@ -158,14 +158,15 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 
   /** A path that is valid and not revoked; where the end entity stands in its way, by an exception the operator made for it. */
   async function findPath(endEntity: Certificate, epoch: Epoch, pool: IssuerPool, at: number): Promise<FoundPath> {
+    const trust = epoch.trust.trustFor(endEntity)
     try {
-      return await firstUnrevoked(verifiedPaths(endEntity, epoch.trust, pool, profile, at), revocation, at)
+      return await firstUnrevoked(verifiedPaths(endEntity, trust, pool, profile, at), revocation, at)
     } catch (error) {
       if (exceptions === undefined || !isClientCertError(error)) throw error
       const { code: ignored, depth } = error
       const entry = exceptions.find(endEntity.fingerprint, ignored, depth, at)
       if (entry === undefined) throw error
-      const paths = verifiedPaths(endEntity, epoch.trust, pool, profile, at, leniencyOf(entry, profile))
+      const paths = verifiedPaths(endEntity, trust, pool, profile, at, leniencyOf(entry, profile))
       const found = await firstUnrevoked(paths, revocation, at)
       return {
         path: found.path,

@@ -8,8 +8,8 @@ const checked = new WeakSet<Rule>()
  * Warns once of a rule that names a subject and not whose, where several CAs are trusted: each of them can issue a certificate with that name
  * (Keycloak's CVE-2023-2422 was that). Anchors with one key are one CA.
  */
-export function checkRuleBinding(rule: Rule, { anchors }: TrustSnapshot): void {
-  if (checked.has(rule)) return
+export function checkRuleBinding(rule: Rule, { anchors, bindsNames }: TrustSnapshot): void {
+  if (bindsNames || checked.has(rule)) return
   checked.add(rule)
   const [first, ...others] = partsOf(rule).unbound
   if (first === undefined || anchors.length < 2) return
