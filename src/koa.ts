@@ -1,4 +1,4 @@
-import type { Context, Middleware } from 'koa'
+import type { Context, DefaultState, Middleware } from 'koa'
 import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
 import {
   type ClientCertOptions as AnyClientCertOptions,
@@ -15,6 +15,11 @@ export type { ClientIdentity } from './identity/identity.js'
 export type MountOptions = AnyMountOptions<Context>
 /** An authenticator of its own, or a shared one; and how this mount behaves. */
 export type ClientCertOptions = AnyClientCertOptions<Context>
+
+/** What Koa's context is behind `requireClientCert()`: in a chain of `use()` the identity needs no check. */
+export interface IdentifiedContext {
+  readonly clientIdentity: ClientIdentity
+}
 
 /** For `new Koa<ClientCertState>()`: types `ctx.state.clientIdentity`. */
 export interface ClientCertState {
@@ -53,7 +58,7 @@ export function clientCert(options: ClientCertOptions): Middleware {
  * @example
  * router.put('/catalog/:id', requireClientCert(rules.dnsName('editor.acme.test')), handler)
  */
-export function requireClientCert(...given: GuardArguments): Middleware {
+export function requireClientCert(...given: GuardArguments): Middleware<DefaultState, IdentifiedContext> {
   const guard = makeGuard(...given)
   return async function requireClientCert(context, next) {
     const denial = await guard(context.req)

@@ -40,6 +40,9 @@ export function decisionOf(request: AnyRequest, authenticator: Authenticator): M
   return requests.get(request)?.get(authenticator)
 }
 
+/** Whether any mount has decided about a request. */
+export const hasDecision = (request: AnyRequest): boolean => requests.has(request)
+
 /** The identity of a request, or undefined where nobody was accepted: by the last of its mounts. */
 export function identityOf(request: AnyRequest): ClientIdentity | undefined {
   const last = [...(requests.get(request)?.values() ?? [])].at(-1)

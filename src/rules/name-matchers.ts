@@ -65,21 +65,39 @@ export function directoryName(name: string | AttributeSubset): Rule {
   return nameRule('directoryName', name, ({ names }) => names.directory, true)
 }
 
+/**
+ * @internal A subject or issuer as Azure API Management's policies have it: the same name in RFC 4514 order, as .NET prints it, or in the order of its
+ * encoding, as the policies' documentation does.
+ */
+export const eitherOrder = {
+  subject: (name: string | AttributeSubset): Rule => nameRule('subject', name, ({ subject }) => [subject], true, true),
+  issuerName: (name: string | AttributeSubset): Rule =>
+    nameRule('issuerName', name, ({ issuer }) => [issuer], false, true),
+}
+
 type NamesOf = (identity: ClientIdentity) => readonly DistinguishedName[]
 
-function nameRule(rule: string, operand: string | AttributeSubset, of: NamesOf, namesSubject: boolean): Rule {
+function nameRule(
+  rule: string,
+  operand: string | AttributeSubset,
+  of: NamesOf,
+  namesSubject: boolean,
+  isEitherOrder = false,
+): Rule {
   const isSubset = typeof operand === 'object' && operand !== null
-  const [description, look] = isSubset ? subsetLook(rule, operand, of) : wholeLook(rule, operand, of)
+  const [description, look] = isSubset ? subsetLook(rule, operand, of) : wholeLook(rule, operand, of, isEitherOrder)
   return identityRule(description, look, { unbound: namesSubject ? [description] : [] })
 }
 
-function wholeLook(rule: string, operand: string, of: NamesOf): [string, Look] {
+function wholeLook(rule: string, operand: string, of: NamesOf, isEitherOrder: boolean): [string, Look] {
   const written = operandOf(rule, operand)
   const wanted = parseName(rule, written)
   const wantedIsAscii = isAscii(wanted)
+  const orders = isEitherOrder ? [wanted, wanted.reversed()] : [wanted]
   const look: Look = {
     // RFC 4518 makes ａ (full width) equal to a, and drops control characters; an operator who wrote plain ASCII did not mean it.
-    holds: (identity) => of(identity).some((name) => name.equals(wanted) && (!wantedIsAscii || isAscii(name))),
+    holds: (identity) =>
+      of(identity).some((name) => orders.some((order) => name.equals(order)) && (!wantedIsAscii || isAscii(name))),
     found: (identity) => shown(of(identity).map(String)),
     hint: (identity) => {
       const found = of(identity)

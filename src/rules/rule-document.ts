@@ -14,7 +14,7 @@ import {
 import { all, any, deny, not } from './combinators.js'
 import { anchor, issuedBy, serialNumberOf } from './issuer-matchers.js'
 import { type JsonNode, type JsonPlace, jsonOf, parseJson } from './json.js'
-import { type AttributeSubset, commonName, directoryName, issuerName, subject } from './name-matchers.js'
+import { type AttributeSubset, commonName, directoryName, eitherOrder, issuerName, subject } from './name-matchers.js'
 import { call } from './operands.js'
 import { broken, held, identityRule, makeRule, type Rule } from './rule.js'
 import { spiffeId, trustDomain } from './spiffe-matchers.js'
@@ -123,7 +123,7 @@ export const vocabulary: { readonly [name: string]: (operand: never, context: Co
   validFor,
   extension: extensionOf,
   thumbprint: thumbprintOf,
-  issuerSubject: issuerName,
+  issuerSubject: eitherOrder.issuerName,
   issuerThumbprint: issuedBy,
 } as unknown as { [name: string]: (operand: never, context: Context) => Rule })
 
@@ -195,7 +195,12 @@ function conditionRule(
   if (members.size === 0) {
     throw mistake(context, node, path, 'is empty, and would hold for everyone — name what must hold')
   }
-  const parts = [...members].map(([name, member]) => memberRule(name, member.node, `${path}.${name}`, context))
+  const isIdentity = words === identityWords
+  const parts = [...members].map(([name, member]) =>
+    isIdentity && name === 'subject'
+      ? valuesRule(name, member.node, `${path}.${name}`, context, eitherOrder.subject)
+      : memberRule(name, member.node, `${path}.${name}`, context),
+  )
   return parts.length === 1 ? (parts[0] as Rule) : all(...(parts as [Rule]))
 }
 
@@ -220,10 +225,15 @@ function memberRule(name: string, node: JsonNode, path: string, context: Context
   }
 }
 
-function valuesRule(name: string, node: JsonNode, path: string, context: Context): Rule {
-  const make = vocabulary[name] as (operand: unknown, context: Context) => Rule
+function valuesRule(
+  name: string,
+  node: JsonNode,
+  path: string,
+  context: Context,
+  make = vocabulary[name] as unknown as (operand: never, context: Context) => Rule,
+): Rule {
   const one = (item: JsonNode, at: string) =>
-    located(context, item, at, () => make(operandOf(item, at, context), context))
+    located(context, item, at, () => make(operandOf(item, at, context) as never, context))
   if (node.type !== 'list') return one(node, path)
   if (single.includes(name)) throw mistake(context, node, path, 'expected one value, got a list')
   return anyOf(node.items.map((item, i) => one(item, `${path}[${i}]`)))
