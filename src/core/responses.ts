@@ -108,7 +108,7 @@ export function sendProblem(response: AnyResponse, error: AnyClientCertError): v
   for (const name of response.getHeaderNames()) {
     if (!/^(?:access-control-.*|vary)$/i.test(name)) response.removeHeader(name)
   }
-  const body = Buffer.from(`${JSON.stringify(problemOf(error))}\n`)
+  const body = Buffer.from(JSON.stringify(problemOf(error)))
   prepareAnswer(response, error)
   response.setHeader('Content-Type', 'application/problem+json')
   response.setHeader('X-Content-Type-Options', 'nosniff')

@@ -148,7 +148,7 @@ function watch(settings: UpgradeSettings, request: AnyRequest, connection: Duple
 }
 
 function responseText(error: AnyClientCertError): string {
-  const body = `${JSON.stringify(problemOf(error))}\n`
+  const body = JSON.stringify(problemOf(error))
   const fields = {
     ...error.headers,
     'Content-Type': 'application/problem+json',

@@ -146,7 +146,7 @@ function refusal(challenge: string, title: string): Refusal {
       'Content-Type': 'application/problem+json',
       'X-Content-Type-Options': 'nosniff',
     },
-    body: `${JSON.stringify({ type: 'urn:problem-type:invalid-token', title, status: 401 })}\n`,
+    body: JSON.stringify({ type: 'urn:problem-type:invalid-token', title, status: 401 }),
   }
 }
 

@@ -49,8 +49,16 @@ const seen = ({ status, headers, body }: Answer) => {
   return { status, headers: fields, body }
 }
 
-const required = `${JSON.stringify({ type: 'urn:problem-type:client-certificate-required', title: 'client certificate required', status: 401 })}\n`
-const refused = `${JSON.stringify({ type: 'urn:problem-type:client-certificate-refused', title: 'client certificate refused', status: 403 })}\n`
+const required = JSON.stringify({
+  type: 'urn:problem-type:client-certificate-required',
+  title: 'client certificate required',
+  status: 401,
+})
+const refused = JSON.stringify({
+  type: 'urn:problem-type:client-certificate-refused',
+  title: 'client certificate refused',
+  status: 403,
+})
 
 for (const framework of frameworks) {
   describe(framework.name, () => {
