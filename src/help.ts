@@ -124,7 +124,12 @@ function sentenceFor(error: Refusal): string {
     case 'ERR_CLIENT_CERT_RULE':
       return rule(error.detail)
     case 'ERR_CLIENT_CERT_PRINCIPAL':
+      if (error.detail.reason !== undefined) {
+        return `${quote(error.detail.subject)} (${error.detail.fingerprint}) is nobody: ${error.detail.reason} — issue it with exactly one, or choose another principalFrom`
+      }
       return `resolve() returned nobody for ${quote(error.detail.subject)} (${error.detail.fingerprint}) — register the certificate with the application`
+    case 'ERR_CLIENT_CERT_SVID':
+      return `${quote(error.detail.name)}: ${quote(error.detail.reason).slice(1, -1)} — issue an X509-SVID, or add the bundle to spiffeBundles({ … })`
     case 'ERR_CLIENT_CERT_RENEGOTIATED':
       return `the client renegotiated this ${error.detail.protocol} connection after it had identified itself — it must reconnect; tlsServerOptions() refuses renegotiation`
     case 'ERR_CLIENT_CERT_UNTRUSTED_PROXY':

@@ -243,7 +243,12 @@ class OcspChecker implements CertificateChecker {
 const keyOf = ({ certificate, issuer }: StatusQuestion): string =>
   Buffer.from(certIdOf(certificate, issuer, 'sha256').der).toString('latin1')
 
-const unknown = (reason: string): CertificateStatus => ({ status: 'unknown', reason })
+/** A sentence is a fact, and mostly a fix behind a dash. */
+function unknown(sentence: string): CertificateStatus {
+  const dash = sentence.lastIndexOf(' — ')
+  if (dash < 0) return { status: 'unknown', reason: sentence }
+  return { status: 'unknown', reason: sentence.slice(0, dash), fix: sentence.slice(dash + 3) }
+}
 
 function statusFrom({ answer, refreshFrom, freshUntil, url }: RememberedAnswer, at: number): CertificateStatus {
   const { status, reason, since, usableUntil } = answer

@@ -250,6 +250,8 @@ describe('what is written of it', () => {
         'notBefore',
         'policies',
         'publicKeyPin',
+        'publicKey',
+        'extendedKeyUsage',
         'serialNumber',
         'subject',
         'via',
