@@ -18,7 +18,7 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_POLICY: { subject: string; required: readonly string[] | undefined }
   ERR_CLIENT_CERT_BUDGET: { limit: string; maximum: number }
   ERR_CLIENT_CERT_REVOKED: { subject: string; reason?: string; since?: Date }
-  ERR_CLIENT_CERT_REVOCATION_UNKNOWN: { subject: string; reason: string }
+  ERR_CLIENT_CERT_REVOCATION_UNKNOWN: { subject: string; reason: string; fix?: string }
   ERR_CLIENT_CERT_RULE: RuleDetail
   ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string }
   ERR_CLIENT_CERT_RENEGOTIATED: { protocol: string }

@@ -49,7 +49,8 @@ export function duration(milliseconds: number): string {
     .join(' ')
 }
 
-const instant = (date: Date) =>
+/** ISO 8601 in whole seconds, UTC. */
+export const instant = (date: Date): string =>
   Number.isNaN(date.getTime()) ? 'at an unknown time' : date.toISOString().replace('.000Z', 'Z')
 
 /** One fact, one fix: the operator's sentence for a refusal. One line, whatever a checker, a rule or a proxy put into its facts. */
@@ -116,7 +117,9 @@ function sentenceFor(error: Refusal): string {
       return `${quote(subject)} was revoked${since ? ` ${instant(since)}` : ''}${reason ? ` (${quote(reason)})` : ''} — issue a new certificate with a new key`
     }
     case 'ERR_CLIENT_CERT_REVOCATION_UNKNOWN':
-      return `no revocation status for ${quote(error.detail.subject)}: ${error.detail.reason} — make the CRL or responder reachable and fresh`
+      return error.detail.fix === undefined
+        ? `no revocation status for ${quote(error.detail.subject)}: ${error.detail.reason} — make the CRL or responder reachable and fresh`
+        : `${error.detail.reason} — ${error.detail.fix}`
     case 'ERR_CLIENT_CERT_RULE':
       return rule(error.detail)
     case 'ERR_CLIENT_CERT_PRINCIPAL':

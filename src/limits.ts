@@ -39,6 +39,14 @@ export const limits = {
   nameComparisons: 50_000,
   /** Nodes of the valid policy graph: OpenSSL allows 1,000 (CVE-2023-0464). */
   policyNodes: 2_048,
+  /** Certificates of a CRL issuer's name that are looked at for one CRL, beside those of the path; and how many CRLs deep a CRL issuer's own status is asked. */
+  crlSigners: 4,
+  /** Signed CRLs that are kept although their source offers them no more, and addresses of certificates that are remembered. */
+  crlsKept: 1_000,
+  /** Addresses of CRLs that are asked for one certificate. */
+  crlUrlsPerCertificate: 4,
+  /** Octets of a deny list: 200,000 fingerprints with colons. */
+  denyListBytes: 32 * 1024 * 1024,
   /** Header fields of one request in header mode: Node 20 keeps 1,000 and drops the others without a word. */
   headerFields: 1_000,
   /** Octets of one forwarded-certificate header: percent-encoded PEM of `certificateBytes` at its worst expansion. */

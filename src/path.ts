@@ -2,6 +2,8 @@ import { type AnyClientCertError, ClientCertConfigError, isClientCertError, refu
 import { limits } from './limits.js'
 import { type PathProfile, resolveProfile } from './path/profile.js'
 import { type IssuerPool, verifiedPaths } from './path/verified-paths.js'
+import { firstUnrevoked } from './revocation/checker.js'
+import { suppliedCrls } from './revocation/supplied-crls.js'
 import { type TrustAnchor, TrustSnapshot } from './trust/trust-snapshot.js'
 import { Certificate } from './x509/certificate.js'
 
@@ -22,6 +24,11 @@ export interface PathInput {
   /** DER certificates. */
   trustAnchors: readonly Uint8Array[]
   at: Date
+  /**
+   * DER. Given, even as an empty list, every certificate of the path but the anchor has to be good by them (RFC 5280 §6.3). What does not parse, or is signed
+   * by nobody who may, is passed over.
+   */
+  crls?: readonly Uint8Array[]
   profile?: Partial<PathProfile>
 }
 
@@ -49,6 +56,7 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
     'intermediates',
     'trustAnchors',
     'at',
+    'crls',
     'profile',
   ])
   const profile = resolveProfile(input.profile)
@@ -61,16 +69,21 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
   if (!Array.isArray(input.trustAnchors) || !input.trustAnchors.every((der) => der instanceof Uint8Array)) {
     throw new ClientCertConfigError('validateCertificationPath: trustAnchors is not a list of octets (Uint8Array, DER)')
   }
+  if (input.crls !== undefined && !(Array.isArray(input.crls) && input.crls.every((der) => der instanceof Uint8Array))) {
+    throw new ClientCertConfigError('validateCertificationPath: crls is not a list of octets (Uint8Array, DER)')
+  }
   if (input.trustAnchors.length === 0)
     throw new ClientCertConfigError('validateCertificationPath: trustAnchors is empty')
   try {
     const endEntity = Certificate.parse(input.certificate, 0)
     const pool = poolOf(input.intermediates ?? [])
     const trust = new TrustSnapshot(input.trustAnchors.map(anchorOf))
-    const { value, done } = verifiedPaths(endEntity, trust, pool, profile, input.at.getTime()).next()
-    if (done) return { valid: false, error: value }
-    const path = [...value.certificates, value.anchor.certificate].map(({ der }) => Uint8Array.from(der))
-    return { valid: true, path, policies: value.policies }
+    const at = input.at.getTime()
+    const paths = verifiedPaths(endEntity, trust, pool, profile, at)
+    const checker = input.crls === undefined ? 'none' : await suppliedCrls(input.crls)
+    const { path } = await firstUnrevoked(paths, checker, at, { profile, pool })
+    const octets = [...path.certificates, path.anchor.certificate].map(({ der }) => Uint8Array.from(der))
+    return { valid: true, path: octets, policies: path.policies }
   } catch (error) {
     if (isClientCertError(error)) return { valid: false, error }
     throw error

@@ -63,6 +63,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
   let closed = false
+  if (revocation !== 'none') revocation.attach?.(() => trustedCas(settings))
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
   async function accept(reading: Reading, request: AnyRequest | undefined, at: number): Promise<Accepted> {
@@ -226,6 +227,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   }
   return Object.freeze(authenticator)
 }
+
+/** Whose CRLs are needed, as far as the configuration tells. */
+const trustedCas = ({ trust, intermediates }: Settings) =>
+  [...trust.current().anchors, ...(intermediates?.current().anchors ?? [])].map(({ certificate }) => certificate)
 
 interface Accepted {
   authentication: Authentication

@@ -20,11 +20,16 @@ export type CertificateStatus =
   /** `validUntil`: milliseconds since 1970, inclusive; Infinity where nothing but the checker's generation ends it. */
   | { readonly status: 'good'; readonly validUntil: number }
   | { readonly status: 'revoked'; readonly reason?: string; readonly since?: Date }
-  | { readonly status: 'unknown'; readonly reason: string }
+  /** What could not be learned, and what to do about it: two halves of the operator's sentence. */
+  | { readonly status: 'unknown'; readonly reason: string; readonly fix?: string }
 
 /** Answers for single certificates, so that combinators can ask one checker about one and another about the next. */
 export interface CertificateChecker extends RevocationChecker {
   readonly generation: number
+  /** It knows of revoked certificates only: a deny list. Its `good` says that it does not know of any revocation. */
+  readonly onlyRevokes?: boolean
+  /** It is also asked about a pinned end entity, which has no issuer whose CRL could list it. */
+  readonly answersForPinned?: boolean
   statusOf(question: StatusQuestion): CertificateStatus | Promise<CertificateStatus>
 }
 
@@ -57,7 +62,7 @@ export async function statusOfPath(
   for (const [depth, answer] of answers.entries()) {
     if (answer.status === 'revoked') return { ...answer, depth }
     if (answer.status === 'good') validUntil = Math.min(validUntil, answer.validUntil)
-    else unknown ??= { status: 'unknown', reason: answer.reason, depth }
+    else unknown ??= { ...answer, depth }
   }
   if (unknown !== undefined) return unknown
   return validUntil === Number.POSITIVE_INFINITY

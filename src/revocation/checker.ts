@@ -2,6 +2,7 @@ import { type AnyClientCertError, ClientCertError, deny } from '../errors.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { ResolvedProfile } from '../path/profile.js'
 import type { IssuerPool } from '../path/verified-paths.js'
+import type { Certificate } from '../x509/certificate.js'
 
 /** What a checker learned about a whole path. */
 export type RevocationStatus =
@@ -11,7 +12,7 @@ export type RevocationStatus =
    */
   | { readonly status: 'good'; readonly validUntil?: Date }
   | { readonly status: 'revoked'; readonly depth: number; readonly reason?: string; readonly since?: Date }
-  | { readonly status: 'unknown'; readonly reason: string; readonly depth?: number }
+  | { readonly status: 'unknown'; readonly reason: string; readonly fix?: string; readonly depth?: number }
 
 /** What a path was validated with: who signs revocation data has a path of its own. */
 export interface RevocationContext {
@@ -29,6 +30,8 @@ export interface RevocationChecker {
   /** Rises when what the checker knows has changed, so that remembered decisions are made again. */
   readonly generation?: number
   check(path: CertificationPath, at: Date, context: RevocationContext): RevocationStatus | Promise<RevocationStatus>
+  /** Hears which CAs are trusted, so that it can warn of those it knows nothing about. Called once, by each authenticator that uses it. */
+  attach?(issuers: () => readonly Certificate[]): void
   /** Resolves when everything that was configured is loaded and fresh; rejects with the reason where that cannot be. */
   ready?(): Promise<void>
   /** Stops timers, watches and connections. */
@@ -79,6 +82,8 @@ function refusalFor(answer: RevocationStatus, path: CertificationPath): AnyClien
     }
     return deny('ERR_CLIENT_CERT_REVOKED', detail, { depth })
   }
-  const reason = answer.status === 'unknown' ? answer.reason : 'the answer is no longer valid'
-  return new ClientCertError('ERR_CLIENT_CERT_REVOCATION_UNKNOWN', { subject, reason }, { depth })
+  const stale = { reason: 'the answer is no longer valid', fix: undefined }
+  const { reason, fix } = answer.status === 'unknown' ? answer : stale
+  const detail = fix === undefined ? { subject, reason } : { subject, reason, fix }
+  return new ClientCertError('ERR_CLIENT_CERT_REVOCATION_UNKNOWN', detail, { depth })
 }

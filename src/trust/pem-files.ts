@@ -4,49 +4,61 @@ import { ClientCertConfigError } from '../errors.js'
 import { limits } from '../limits.js'
 
 /** One file as it was read. */
-export interface TrustFile {
+export interface OperatorFile {
   readonly path: string
   readonly bytes: Uint8Array
 }
 
-const extensions = ['.pem', '.crt', '.cer', '.der']
+/** What the files of an operator hold: how they are recognised in a directory, and how large one may be. */
+export interface FileKind {
+  /** Endings of names, in lower case. */
+  readonly endings: readonly string[]
+  readonly maximumBytes: number
+  /** What to put into an empty directory. */
+  readonly content: string
+}
+
+const trustFiles: FileKind = {
+  endings: ['.pem', '.crt', '.cer', '.der'],
+  maximumBytes: limits.trustFileBytes,
+  content: 'CA certificates',
+}
 
 /** Reads one file. Throws {@link ClientCertConfigError} that names the option, the path and what to do. */
-export function readTrustFile(option: string, path: string): TrustFile {
+export function readOperatorFile(option: string, path: string, { maximumBytes }: FileKind = trustFiles): OperatorFile {
   const size = attempt(option, path, () => {
     const stats = statSync(path)
     if (stats.isDirectory())
       throw new ClientCertConfigError(`${option}: ${path} is a directory — write { directory: '${path}' }`)
     return stats.size
   })
-  if (size > limits.trustFileBytes) {
+  if (size > maximumBytes) {
     throw new ClientCertConfigError(
-      `${option}: ${path} has ${size} octets, the limit is ${limits.trustFileBytes} — is it the right file?`,
+      `${option}: ${path} has ${size} octets, the limit is ${maximumBytes} — is it the right file?`,
     )
   }
   return { path, bytes: attempt(option, path, () => readFileSync(path)) }
 }
 
 /** Reads a file, or every certificate file of a directory. */
-export function readTrustPath(option: string, path: string): TrustFile[] {
+export function readTrustPath(option: string, path: string): OperatorFile[] {
   const isDirectory = attempt(option, path, () => statSync(path).isDirectory())
-  return isDirectory ? readTrustDirectory(option, path) : [readTrustFile(option, path)]
+  return isDirectory ? readOperatorDirectory(option, path) : [readOperatorFile(option, path)]
 }
 
 /**
- * Reads every certificate file of a directory, in name order: `.pem .crt .cer .der`. Hidden names are passed over, so that the `..data`
- * links of a Kubernetes mount are read once, through the names that point into them.
+ * Reads every file of a kind in a directory, in name order; certificates: `.pem .crt .cer .der`. Hidden names are passed over, so that the
+ * `..data` links of a Kubernetes mount are read once, through the names that point into them.
  */
-export function readTrustDirectory(option: string, path: string): TrustFile[] {
+export function readOperatorDirectory(option: string, path: string, kind: FileKind = trustFiles): OperatorFile[] {
+  const { endings, content } = kind
   const names = attempt(option, path, () => readdirSync(path)).filter(
-    (name) => !name.startsWith('.') && extensions.some((extension) => name.toLowerCase().endsWith(extension)),
+    (name) => !name.startsWith('.') && endings.some((ending) => name.toLowerCase().endsWith(ending)),
   )
   if (names.length === 0) {
-    throw new ClientCertConfigError(
-      `${option}: ${path} holds no ${extensions.join(', ')} file — put the CA certificates there`,
-    )
+    throw new ClientCertConfigError(`${option}: ${path} holds no ${endings.join(', ')} file — put the ${content} there`)
   }
-  return names.sort().map((name) => readTrustFile(option, join(path, name)))
+  return names.sort().map((name) => readOperatorFile(option, join(path, name), kind))
 }
 
 function attempt<T>(option: string, path: string, read: () => T): T {

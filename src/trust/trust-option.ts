@@ -1,5 +1,5 @@
 import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
-import { readTrustDirectory, readTrustFile } from './pem-files.js'
+import { readOperatorDirectory, readOperatorFile } from './pem-files.js'
 import { type BundleUse, parseBundle } from './trust-bundle.js'
 import { type Pin, type TrustAnchor, TrustSnapshot } from './trust-snapshot.js'
 import { TrustStore } from './trust-store.js'
@@ -125,14 +125,14 @@ function filePart(option: string, path: string, name: string | undefined, use: B
     where: path,
     name,
     use,
-    load: () => sort(parseBundle(where, readTrustFile(option, path).bytes, use), name, use),
+    load: () => sort(parseBundle(where, readOperatorFile(option, path).bytes, use), name, use),
   }
 }
 
 function directoryPart(option: string, directory: string, name: string | undefined, use: BundleUse): Part {
   const load = () =>
     sort(
-      readTrustDirectory(option, directory).flatMap(({ path, bytes }) => parseBundle(`${option}: ${path}`, bytes, use)),
+      readOperatorDirectory(option, directory).flatMap(({ path, bytes }) => parseBundle(`${option}: ${path}`, bytes, use)),
       name,
       use,
     )

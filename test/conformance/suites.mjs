@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib'
 
 /**
  * The four suites in one shape. A case: { id, valid: true | false | undefined (either), input (for validateCertificationPath) | pem,
- * policies (expected user-constrained set, or undefined), maxMillis, needs: 'crl' | undefined }.
+ * policies (expected user-constrained set, or undefined), maxMillis }.
  * Profile switches are set for a suite as a whole, never for a case.
  */
 export const suites = { pkits, limbo, bettertls, hostile }
@@ -15,11 +15,7 @@ export function load(directory, name) {
 }
 
 const bytes = (base64) => new Uint8Array(Buffer.from(base64, 'base64'))
-const pemBytes = (pem) => bytes(pem.replace(/-----[A-Z ]+-----|\s/g, ''))
-
-/** Sections of PKITS that are decided by CRLs; the others need none. */
-const crlSections = ['4.4', '4.14', '4.15']
-const crlTests = ['4.5.2', '4.5.5', '4.5.7', '4.7.4', '4.7.5']
+const pemBytes = (pem) => bytes(pem.replace(/-----[A-Z0-9 ]+-----|\s/g, ''))
 
 /** Its certificates have no extendedKeyUsage, and some of its paths end in a CA certificate. */
 const pkitsProfile = { extendedKeyUsage: 'any', requireExtendedKeyUsage: false, allowCaAsClient: true }
@@ -30,7 +26,6 @@ function pkits({ tests }) {
     const { initialPolicySet, initialExplicitPolicy, initialPolicyMappingInhibit, initialInhibitAnyPolicy } =
       test.settings
     const [certificate, ...intermediates] = [...test.certificates, ...(test.extraCertificates ?? [])].map(bytes)
-    const [section] = /^\d+\.\d+/.exec(test.id)
     const profile = {
       ...pkitsProfile,
       ...(test.needsDSA
@@ -44,9 +39,15 @@ function pkits({ tests }) {
     return {
       id: test.id,
       valid: test.shouldValidate,
-      needs: crlSections.includes(section) || crlTests.includes(test.id) ? 'crl' : undefined,
       policies: test.expectedUserConstrainedPolicySet,
-      input: { certificate, intermediates, trustAnchors: [bytes(test.trustAnchor)], at: pkitsTime, profile },
+      input: {
+        certificate,
+        intermediates,
+        trustAnchors: [bytes(test.trustAnchor)],
+        at: pkitsTime,
+        crls: test.crls.map(bytes),
+        profile,
+      },
     }
   })
 }
@@ -76,12 +77,12 @@ function limboCases({ testcases }, suiteProfile) {
   return testcases.map((test) => ({
     id: test.id,
     valid: test.expected_result === 'SUCCESS',
-    needs: test.id.startsWith('crl::') ? 'crl' : undefined,
     input: {
       certificate: pemBytes(test.peer_certificate),
       intermediates: test.untrusted_intermediates.map(pemBytes),
       trustAnchors: test.trusted_certs.map(pemBytes),
       at: test.validation_time === null ? new Date() : new Date(test.validation_time),
+      ...(test.crls?.length > 0 ? { crls: test.crls.map(pemBytes) } : {}),
       profile: {
         ...suiteProfile,
         extendedKeyUsage: test.validation_kind === 'SERVER' ? serverAuth : clientAuth,
@@ -95,7 +96,6 @@ function hostile({ validationTime, trustAnchor, cases }) {
   return cases.map((test) => ({
     id: test.id,
     valid: { accept: true, reject: false, either: undefined }[test.expect],
-    needs: test.kind === 'certificate+crl' ? 'crl' : undefined,
     maxMillis: test.maxMillis,
     ...(test.kind === 'pem' ? { pem: Buffer.from(test.data, 'base64').toString('latin1') } : {}),
     input: {
@@ -103,6 +103,7 @@ function hostile({ validationTime, trustAnchor, cases }) {
       intermediates: (test.intermediates ?? []).map(bytes),
       trustAnchors: [bytes(trustAnchor)],
       at: new Date(validationTime),
+      ...(test.kind === 'certificate+crl' ? { crls: test.crls.map(bytes) } : {}),
       profile: { requireExtendedKeyUsage: false },
     },
   }))

@@ -1,0 +1,77 @@
+import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import type { CertificateChecker, CertificateStatus, StatusQuestion } from './certificate-status.js'
+import { CombinedChecker, expectCertificateChecker } from './combined-checker.js'
+import { publish, warn } from './events.js'
+
+export interface AllowUnknownOptions {
+  /** Why this is acceptable here, for whoever reads the configuration next. Required, and repeated in the warning. */
+  because: string
+  /** Seconds after which somebody who was admitted so is asked about again. Default 60, at most 3,600. */
+  recheckAfter?: number
+  /** Hears of every certificate that is admitted so. What it throws changes nothing. */
+  onAllowed?: (allowed: { readonly reason: string; readonly fingerprint: string; readonly count: number }) => void
+}
+
+/** A checker with a count of what it let pass. */
+export interface LenientChecker extends CertificateChecker {
+  /** How many certificates were admitted although their status was unknown. */
+  readonly allowed: number
+}
+
+const longestRecheck = 3_600
+
+/**
+ * Soft-fail: admits certificates whose status could not be learned. The one place where that is possible, said in the configuration, warned of at start,
+ * counted and reported. Never applied to a certificate that is revoked. Whoever can cut us off from the responder can then use a revoked certificate.
+ *
+ * @example
+ * revocation: allowUnknown(ocsp({ responder: 'http://ocsp.corp' }), { because: 'certificates live for a day' })
+ */
+export function allowUnknown(checker: CertificateChecker, options: AllowUnknownOptions): LenientChecker {
+  expectCertificateChecker('allowUnknown', checker)
+  const { because, recheckAfter, onAllowed } = digest(options)
+  warn('MTLS_SOFT_FAIL', `allowUnknown(${checker.name}): certificates of unknown status are admitted, because ${because}`)
+  let allowed = 0
+
+  async function statusOf(question: StatusQuestion): Promise<CertificateStatus> {
+    const answer = await checker.statusOf(question)
+    if (answer.status !== 'unknown') return answer
+    allowed++
+    const { fingerprint } = question.certificate
+    const report = { reason: answer.reason, fingerprint, count: allowed }
+    publish({ type: 'unknown-allowed', ...report })
+    try {
+      onAllowed?.(report)
+    } catch {
+      // Who listens does not decide.
+    }
+    return { status: 'good', validUntil: question.at + recheckAfter * 1000 }
+  }
+
+  return new Lenient({ name: `allowUnknown(${checker.name})`, parts: [checker], statusOf }, () => allowed)
+}
+
+class Lenient extends CombinedChecker implements LenientChecker {
+  readonly #count: () => number
+
+  constructor(combination: ConstructorParameters<typeof CombinedChecker>[0], count: () => number) {
+    super(combination)
+    this.#count = count
+  }
+
+  get allowed(): number {
+    return this.#count()
+  }
+}
+
+function digest(options: AllowUnknownOptions) {
+  const refuse = (reason: string) => new ClientCertConfigError(`allowUnknown: ${reason}`)
+  if (typeof options !== 'object' || options === null || typeof options.because !== 'string' || options.because.trim() === '')
+    throw refuse("say why — allowUnknown(checker, { because: 'certificates live for a day' })")
+  refuseUnknownOptions('allowUnknown', options, ['because', 'recheckAfter', 'onAllowed'])
+  const { because, recheckAfter = 60, onAllowed } = options
+  if (!(Number.isFinite(recheckAfter) && recheckAfter > 0 && recheckAfter <= longestRecheck))
+    throw refuse(`recheckAfter is a number of seconds up to ${longestRecheck}, got ${JSON.stringify(recheckAfter)}`)
+  if (onAllowed !== undefined && typeof onAllowed !== 'function') throw refuse('onAllowed is not a function')
+  return { because, recheckAfter, onAllowed }
+}

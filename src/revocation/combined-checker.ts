@@ -1,0 +1,64 @@
+import { ClientCertConfigError } from '../errors.js'
+import type { CertificationPath } from '../path/certification-path.js'
+import type { Certificate } from '../x509/certificate.js'
+import {
+  type CertificateChecker,
+  type CertificateStatus,
+  isCertificateChecker,
+  type StatusQuestion,
+  statusOfPath,
+} from './certificate-status.js'
+import type { RevocationChecker, RevocationContext, RevocationStatus } from './checker.js'
+
+interface Combination {
+  name: string
+  parts: readonly CertificateChecker[]
+  statusOf: (question: StatusQuestion) => Promise<CertificateStatus>
+  onlyRevokes?: boolean
+}
+
+/** A checker made of others: what changes in one of them has changed, and all of them are closed with it. */
+export class CombinedChecker implements CertificateChecker {
+  readonly name: string
+  readonly onlyRevokes: boolean
+  readonly answersForPinned: boolean
+  readonly statusOf: (question: StatusQuestion) => Promise<CertificateStatus>
+  readonly #parts: readonly CertificateChecker[]
+
+  constructor({ name, parts, statusOf, onlyRevokes = false }: Combination) {
+    this.name = name
+    this.onlyRevokes = onlyRevokes
+    this.answersForPinned = parts.some((part) => part.answersForPinned)
+    this.statusOf = statusOf
+    this.#parts = parts
+  }
+
+  get generation(): number {
+    return this.#parts.reduce((sum, { generation }) => sum + generation, 0)
+  }
+
+  check(path: CertificationPath, at: Date, context: RevocationContext): Promise<RevocationStatus> {
+    return statusOfPath(this, path, at, context, { pinned: this.answersForPinned })
+  }
+
+  attach(issuers: () => readonly Certificate[]): void {
+    for (const part of this.#parts) part.attach?.(issuers)
+  }
+
+  async ready(): Promise<void> {
+    await Promise.all(this.#parts.map((part) => part.ready?.()))
+  }
+
+  close(): void {
+    for (const part of this.#parts) part.close?.()
+  }
+}
+
+/** Combinators ask about single certificates, which a checker of one's own may not know how to answer. */
+export function expectCertificateChecker(where: string, checker: RevocationChecker): asserts checker is CertificateChecker {
+  const isOne = typeof checker === 'object' && checker !== null && isCertificateChecker(checker)
+  if (isOne && typeof checker.generation === 'number') return
+  throw new ClientCertConfigError(
+    `${where}: takes crl(…), ocsp(…), denyList(…), or a checker of your own that has statusOf() and generation`,
+  )
+}

@@ -1,0 +1,51 @@
+import type { CertificateRevocationList } from '../x509/crl.js'
+import { indexEntries, indexEntriesNow } from './crl-index.js'
+import { DerError } from '../der/der-error.js'
+import { ClientCertConfigError } from '../errors.js'
+import { KnownCrl } from './known-crl.js'
+
+/** Octets of entries that are read without a pause: a millisecond's worth. */
+const smallOctets = 64 * 1024
+
+/** Whether the entries of these CRLs are few enough to be read at once. */
+export const areSmall = (crls: readonly CertificateRevocationList[]): boolean =>
+  crls.reduce((sum, { entries }) => sum + entries.length, 0) <= smallOctets
+
+/** Makes CRLs known, all or none. What was known of the same octets is kept: their index, and who signed them. */
+export function knowNow(
+  where: string,
+  crls: readonly CertificateRevocationList[],
+  before: readonly KnownCrl[],
+): KnownCrl[] {
+  return crls.map((crl) => same(crl, before) ?? new KnownCrl(crl, wellFormed(where, () => indexEntriesNow(crl)), where))
+}
+
+/** The same for any size, while others get their turn. */
+export async function know(
+  where: string,
+  crls: readonly CertificateRevocationList[],
+  before: readonly KnownCrl[],
+): Promise<KnownCrl[]> {
+  const known: KnownCrl[] = []
+  for (const crl of crls) {
+    known.push(same(crl, before) ?? new KnownCrl(crl, await indexEntries(crl).catch(malformed(where)), where))
+  }
+  return known
+}
+
+const same = (crl: CertificateRevocationList, before: readonly KnownCrl[]) =>
+  before.find((known) => Buffer.compare(known.crl.der, crl.der) === 0)
+
+function wellFormed<T>(where: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    return malformed(where)(error)
+  }
+}
+
+const malformed = (where: string) => (error: unknown): never => {
+  if (!(error instanceof DerError)) throw error
+  const reason = `an entry is not what RFC 5280 §5.1 says: ${error.message} at octet ${error.offset}`
+  throw new ClientCertConfigError(`${where}: ${reason} — fetch the CRL again, whole`, { cause: error })
+}

@@ -1,0 +1,36 @@
+import { channel } from 'node:diagnostics_channel'
+
+/** What happens to revocation data, for whoever watches. Texts that came from a peer are quoted and bounded. */
+export type RevocationEvent =
+  /** CRLs were read, and take effect. */
+  | { readonly type: 'crl-loaded'; readonly where: string; readonly crls: readonly CrlSummary[] }
+  /** CRLs could not be read or fetched; the former ones hold until they end. */
+  | { readonly type: 'crl-failed'; readonly where: string; readonly error: Error }
+  /** A CRL that was read is past its nextUpdate, and nothing newer is known. */
+  | { readonly type: 'crl-ended'; readonly where: string; readonly issuer: string; readonly nextUpdate: Date }
+  /** A deny list was read, and takes effect. */
+  | { readonly type: 'deny-list-loaded'; readonly where: string; readonly entries: number }
+  | { readonly type: 'deny-list-failed'; readonly where: string; readonly error: Error }
+  /** A certificate was admitted although its status is unknown: `allowUnknown`. */
+  | { readonly type: 'unknown-allowed'; readonly reason: string; readonly fingerprint: string; readonly count: number }
+
+export interface CrlSummary {
+  readonly issuer: string
+  readonly thisUpdate: Date
+  readonly nextUpdate: Date | undefined
+  readonly entries: number
+  readonly isDelta: boolean
+}
+
+/** Every {@link RevocationEvent} is published here: `diagnostics_channel.subscribe('mtls-identity:revocation', listener)`. */
+export const revocationChannel = channel('mtls-identity:revocation')
+
+/** What a subscriber throws reaches the process, not the checker: Node sees to that. */
+export function publish(event: RevocationEvent): void {
+  if (revocationChannel.hasSubscribers) revocationChannel.publish(event)
+}
+
+/** Beside the event, for an operator who watches nothing but stderr. */
+export function warn(code: string, message: string): void {
+  process.emitWarning(message, { type: 'MtlsIdentityWarning', code })
+}

@@ -1,0 +1,2 @@
+/** Resolves when whatever else is waiting has had its turn. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

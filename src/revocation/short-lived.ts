@@ -1,0 +1,45 @@
+import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import type { CertificateChecker, CertificateStatus, StatusQuestion } from './certificate-status.js'
+import { CombinedChecker, expectCertificateChecker } from './combined-checker.js'
+
+export interface SkipShortLivedOptions {
+  /** Seconds between notBefore and notAfter below which an end entity is not asked about. At most 10 days. */
+  lifetimeBelow?: number
+  /** Believe noRevAvail (RFC 9608): an end entity that has it and lives for at most 10 days is not asked about. Default false. */
+  noRevAvail?: boolean
+}
+
+/** 10 days in seconds: the CA/Browser Forum's bound for certificates that need no revocation until 2026; after it, 7. */
+const longest = 10 * 86_400
+
+/**
+ * Does not ask about end entities that end before anybody could revoke them: CAs that issue for hours publish nothing about them. Their issuers are
+ * asked about as always, and a deny list in the same `firstDefinite` still counts.
+ *
+ * @example
+ * revocation: skipShortLived(crl({ directory: './crls' }), { lifetimeBelow: 86_400 })
+ */
+export function skipShortLived(checker: CertificateChecker, options: SkipShortLivedOptions): CertificateChecker {
+  expectCertificateChecker('skipShortLived', checker)
+  const { lifetimeBelow, noRevAvail } = digest(options)
+  const isSkipped = ({ certificate, depth }: StatusQuestion) => {
+    if (depth !== 0) return false
+    const lifetime = (certificate.notAfter - certificate.notBefore) / 1000
+    return lifetime < lifetimeBelow || (noRevAvail && certificate.extensions.noRevAvail === true && lifetime <= longest)
+  }
+  const statusOf = async (question: StatusQuestion): Promise<CertificateStatus> =>
+    isSkipped(question) ? { status: 'good', validUntil: Number.POSITIVE_INFINITY } : checker.statusOf(question)
+  return new CombinedChecker({ name: `skipShortLived(${checker.name})`, parts: [checker], statusOf })
+}
+
+function digest(options: SkipShortLivedOptions): Required<SkipShortLivedOptions> {
+  const refuse = (reason: string) => new ClientCertConfigError(`skipShortLived: ${reason}`)
+  if (typeof options !== 'object' || options === null) throw refuse('expected options — { lifetimeBelow: 86_400 }')
+  refuseUnknownOptions('skipShortLived', options, ['lifetimeBelow', 'noRevAvail'])
+  const { lifetimeBelow, noRevAvail = false } = options
+  if (typeof noRevAvail !== 'boolean') throw refuse('noRevAvail is true or false')
+  if (lifetimeBelow === undefined && !noRevAvail) throw refuse('says nothing — { lifetimeBelow: 86_400 } or { noRevAvail: true }')
+  const fits = lifetimeBelow === undefined || (Number.isFinite(lifetimeBelow) && lifetimeBelow > 0 && lifetimeBelow <= longest)
+  if (!fits) throw refuse(`lifetimeBelow is a number of seconds up to ${longest}, got ${JSON.stringify(lifetimeBelow)}`)
+  return { lifetimeBelow: lifetimeBelow ?? 0, noRevAvail }
+}

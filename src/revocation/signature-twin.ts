@@ -1,0 +1,56 @@
+import { hash } from 'node:crypto'
+import { DerError, DerReader, Tag } from '../der/reader.js'
+import { element, integer, sequence } from '../der/writer.js'
+import type { Certificate } from '../x509/certificate.js'
+import { oid } from '../x509/oid.js'
+
+/** The order n of each curve's group: FIPS 186-4 D.1.2. */
+const orders: ReadonlyMap<string, bigint> = new Map([
+  [oid.p256, 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n],
+  [oid.p384, 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n],
+  [
+    oid.p521,
+    0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
+  ],
+])
+
+/**
+ * SHA-256 of the certificate as anybody can rewrite it, lower-case hex: of an ECDSA signature (r, s) the pair (r, n - s) is one too (SEC 1 §4.1.4), so that
+ * every certificate with one has two encodings that verify. Who is denied by fingerprint must not come back as the other. Undefined where there is no
+ * twin: signatures of other algorithms are not rewritten.
+ */
+export function twinFingerprint(certificate: Certificate, issuer: Certificate): string | undefined {
+  const { facts } = issuer.publicKey
+  const order = facts.type === 'EC' && facts.curve !== undefined ? orders.get(facts.curve) : undefined
+  if (order === undefined) return undefined
+  const pair = certificate.signatureAlgorithm.oid.startsWith(ecdsa) ? readPair(certificate.signature) : undefined
+  if (pair === undefined) return undefined
+  const [r, s] = pair
+  if (s <= 0n || s >= order) return undefined
+  const twin = sequence(integer(r), integer(toOctets(order - s)))
+  const der = sequence(certificate.tbs, certificate.signatureAlgorithm.der, element(Tag.bitString, Uint8Array.of(0), twin))
+  return hash('sha256', der, 'hex')
+}
+
+/** RFC 5758 §3.2: every ecdsa-with-… lies below it. */
+const ecdsa = '1.2.840.10045.4.'
+
+/** The signature of a pinned certificate was verified by nobody, and may be anything. */
+function readPair(signature: Uint8Array): [r: Uint8Array, s: bigint] | undefined {
+  try {
+    const sequence = new DerReader(signature).enter()
+    return [sequence.integer(), toBigInt(sequence.integer())]
+  } catch (error) {
+    if (error instanceof DerError) return undefined
+    throw error
+  }
+}
+
+const toBigInt = (octets: Uint8Array) => BigInt(`0x${Buffer.from(octets).toString('hex')}`)
+
+/** INTEGER contents of a positive number in the fewest octets (X.690 §8.3). */
+function toOctets(value: bigint): Uint8Array {
+  const hex = value.toString(16)
+  const octets = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex')
+  return (octets[0] as number) >= 0x80 ? Buffer.concat([Uint8Array.of(0), octets]) : octets
+}
