@@ -15,7 +15,7 @@ export const limits = {
   oidBytes: 128,
   /** Content octets of a serialNumber: RFC 5280 §4.1.2.2. */
   serialNumberBytes: 20,
-  /** Extensions of one certificate. */
+  /** Extensions of one certificate, of one CRL, or of one entry of it. */
   extensions: 64,
   /** Entries of one GeneralNames, of one extendedKeyUsage, of one certificatePolicies and the like. */
   extensionEntries: 1_024,
@@ -27,7 +27,7 @@ export const limits = {
   crlHeadBytes: 131_072,
   /** Octets of one entry of a CRL. Usual ones have 20 to 50; one that names its certificate issuer has some hundred. */
   crlEntryBytes: 8_192,
-  /** Different ways to write a certificate issuer in one indirect CRL. */
+  /** Names of certificate issuers in one indirect CRL. National PKIs have some dozens. */
   crlIssuers: 1_024,
   /** Entries of one CRL that are looked at to find one certificate. Chance alone brings 15 together; more are repetitions. */
   crlCandidates: 64,

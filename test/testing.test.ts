@@ -485,6 +485,51 @@ describe('a CRL', () => {
     expect(await crlText(await pki.crl({ nextUpdate: false }))).toContain('Next Update: NONE')
   })
 
+  test('says whose and which revocations it has, critically', async () => {
+    const text = await crlText(
+      await pki.crl({
+        issuingDistributionPoint: {
+          fullName: { uri: ['http://crl.example/a.crl'], directory: ['CN=a'] },
+          onlyContainsUserCerts: true,
+          onlyContainsCACerts: false,
+          onlySomeReasons: ['keyCompromise', 'aACompromise'],
+          indirectCRL: true,
+        },
+      }),
+    )
+    expect(text).toMatch(/Issuing Distribution Point: critical\n\s+Full Name:\s+URI:http:\/\/crl.example\/a.crl/)
+    expect(text).toContain('Only User Certificates\n')
+    expect(text).toContain('Indirect CRL\n')
+    expect(text).toMatch(/Only Some Reasons:\s+Key Compromise, AA Compromise\n/)
+    expect(text).not.toContain('Only CA Certificates')
+    expect(await crlText(await pki.crl())).not.toContain('Issuing Distribution Point')
+  })
+
+  test.each([
+    ['onlyContainsCACerts', 'Only CA Certificates'],
+    ['onlyContainsAttributeCerts', 'Only Attribute Certificates'],
+  ])('may have %s', async (name, words) => {
+    expect(await crlText(await pki.crl({ issuingDistributionPoint: { [name]: true } }))).toContain(words)
+  })
+
+  test('is a delta CRL by the number it starts from', async () => {
+    const text = await crlText(await pki.crl({ number: 12, baseNumber: 10n }))
+    expect(text).toMatch(/Delta CRL Indicator: critical\n\s+10\n/)
+    expect(text).toMatch(/CRL Number: ?\n\s+12\n/)
+    expect(await crlText(await pki.crl())).not.toContain('Delta CRL Indicator')
+  })
+
+  test('may say of an entry whose certificate it is, and since when it was invalid', async () => {
+    const revoked = [
+      { serialNumber: '01', certificateIssuer: 'CN=Other CA', invalidityDate: new Date('2020-01-02T03:04:05.678Z') },
+      { serialNumber: '02' },
+    ]
+    const text = await crlText(await pki.crl({ revoked, issuingDistributionPoint: { indirectCRL: true } }))
+    expect(text).toMatch(/Certificate Issuer: critical\n\s+DirName:.*CN ?= ?Other CA\n/)
+    expect(text).toMatch(/Invalidity Date: ?\n\s+Jan {2}2 03:04:05 2020 GMT\n/)
+    expect(text.split('Serial Number: 02')[1]).not.toMatch(/Certificate Issuer|Invalidity Date/)
+  })
+
   test('can be forged', async () => {
     const issuer = await file(pki.intermediate.certificate.pem)
     const check = async (crl: TestCertificate) =>
@@ -536,6 +581,21 @@ describe('a mistake', () => {
       says: 'unknown option "x"',
     },
     { name: 'crl', call: () => pki.crl(wrong({ x: 1 })), says: 'unknown option "x"' },
+    {
+      name: 'revoked',
+      call: () => pki.crl({ revoked: wrong([{ serialNumber: '1', x: 1 }]) }),
+      says: 'unknown option "x"',
+    },
+    {
+      name: 'a distribution point',
+      call: () => pki.crl({ issuingDistributionPoint: wrong({ indirectCrl: true }) }),
+      says: 'unknown option "indirectCrl"',
+    },
+    {
+      name: 'a reason',
+      call: () => pki.crl({ issuingDistributionPoint: { onlySomeReasons: wrong(['removeFromCRL']) } }),
+      says: 'unknown onlySomeReasons "removeFromCRL"',
+    },
     { name: 'csr', call: () => pki.csr(wrong({ x: 1 })), says: 'unknown option "x"' },
     { name: 'names', call: () => pki.issue({ names: wrong({ DNS: ['a'] }) }), says: 'unknown option "DNS"' },
     {

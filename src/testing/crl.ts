@@ -1,10 +1,9 @@
 import 'reflect-metadata'
-import { X509CrlReason } from '@peculiar/x509'
-import { Enumerated } from 'asn1js'
-import { type Block, context, encoded, integer, sequence, time, toDer } from './asn1.js'
+import { type Block, context, encoded, integer, sequence, time } from './asn1.js'
 import * as certificate from './certificate.js'
+import * as extension from './crl-extensions.js'
 import { readKey, signed } from './keys.js'
-import { lookUp, refuse } from './options.js'
+import { refuse } from './options.js'
 import type { TestCrl, TestCrlOptions, TestRevocation } from './types.js'
 
 type Numbered = TestCrlOptions & { number: bigint }
@@ -16,6 +15,8 @@ export function encodeCrl(given: Numbered, issuer: certificate.Built, now: Date)
     thisUpdate = new Date(now.getTime() - certificate.HOUR),
     nextUpdate = new Date(now.getTime() + certificate.DAY),
     number,
+    baseNumber,
+    issuingDistributionPoint,
     hash,
     extensions,
     omit,
@@ -23,8 +24,12 @@ export function encodeCrl(given: Numbered, issuer: certificate.Built, now: Date)
     ...unknown
   } = given
   refuse(unknown)
-  const crlNumber = certificate.extension({ oid: '2.5.29.20', value: toDer(integer(number)) })
-  const defaults = [certificate.authorityKeyIdentifier(issuer.key), crlNumber]
+  const own = [
+    extension.crlNumber(number),
+    ...(baseNumber === undefined ? [] : [extension.deltaCrlIndicator(baseNumber)]),
+    ...(issuingDistributionPoint ? [extension.issuingDistributionPoint(issuingDistributionPoint)] : []),
+  ]
+  const defaults = [certificate.authorityKeyIdentifier(issuer.key), ...own.map(certificate.extension)]
   const entries = revoked.map((entry) => encodeEntry(entry, thisUpdate))
   return signed('X509 CRL', signWith ? readKey(signWith) : issuer.key, hash, (algorithm) => [
     integer(1),
@@ -38,11 +43,23 @@ export function encodeCrl(given: Numbered, issuer: certificate.Built, now: Date)
 }
 
 function encodeEntry(given: TestRevocation, thisUpdate: Date): Block {
-  const { serialNumber, reason, date = thisUpdate, extensions = [], ...unknown } = given
+  const {
+    serialNumber,
+    reason,
+    date = thisUpdate,
+    invalidityDate,
+    certificateIssuer,
+    extensions = [],
+    ...unknown
+  } = given
   refuse(unknown)
   const hex = typeof serialNumber === 'string' ? serialNumber : serialNumber.serialNumber
-  const code = reason && new Enumerated({ value: lookUp<number>(X509CrlReason, 'reason', reason) })
-  const all = [...(code ? [{ oid: '2.5.29.21', value: toDer(code) }] : []), ...extensions]
+  const all = [
+    ...(reason ? [extension.reasonCode(reason)] : []),
+    ...(invalidityDate ? [extension.invalidityDate(invalidityDate)] : []),
+    ...(certificateIssuer === undefined ? [] : [extension.certificateIssuer(certificateIssuer)]),
+    ...extensions,
+  ]
   const list = certificate.extensionList(all.map(certificate.extension))
   return sequence(integer(certificate.parseSerial(hex)), time(date), ...list)
 }

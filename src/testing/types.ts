@@ -130,8 +130,25 @@ export interface TestRevocation {
   reason?: TestRevocationReason
   /** Default: `thisUpdate`. */
   date?: Date
+  /** Milliseconds are cut off. Default: none. */
+  invalidityDate?: Date
+  /** In an indirect CRL: whose certificate this entry and those after it are about. Default: that of the entry before, or the issuer of the CRL. */
+  certificateIssuer?: TestName
   /** Further entry extensions. */
   extensions?: readonly TestExtension[]
+}
+
+/** RFC 5280 §4.2.1.13. */
+export type TestReasonFlag = Exclude<TestRevocationReason, 'unspecified' | 'removeFromCRL'>
+
+/** RFC 5280 §5.2.5, critical. What is false or absent is not written. */
+export interface TestIssuingDistributionPoint {
+  fullName?: TestNames
+  onlyContainsUserCerts?: boolean
+  onlyContainsCACerts?: boolean
+  onlySomeReasons?: readonly TestReasonFlag[]
+  indirectCRL?: boolean
+  onlyContainsAttributeCerts?: boolean
 }
 
 /**
@@ -146,6 +163,10 @@ export interface TestCrlOptions extends Pick<IssueOptions, 'hash' | 'extensions'
   nextUpdate?: Date | false
   /** Default: one more than the authority's last. */
   number?: number | bigint
+  /** The number of a complete CRL: makes it a delta CRL that starts from there. Default: it is complete. */
+  baseNumber?: number | bigint
+  /** Default: none. */
+  issuingDistributionPoint?: TestIssuingDistributionPoint
 }
 
 /** A certificate with its private key, and what else its holder needs to present it. */
