@@ -60,4 +60,12 @@ export const limits = {
   helpCharacters: 1_500,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */
   trustFileBytes: 64 * 1024 * 1024,
+  /** Octets of one OCSP response. One with its signer's RSA-4096 certificate has 4 KB, one with an ML-DSA-87 chain 20 KB. */
+  ocspResponseBytes: 65_536,
+  /** SingleResponses of one OCSP response. We ask for one; responders that answer for batches they have signed before send a few. */
+  ocspResponses: 64,
+  /** Certificates in one OCSP response: the signer's, and a path above it that is not needed. */
+  ocspCertificates: 8,
+  /** Certificates whose OCSP answers are remembered: as many as decisions are. */
+  ocspAnswers: 10_000,
 } as const

@@ -69,7 +69,10 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
   if (!Array.isArray(input.trustAnchors) || !input.trustAnchors.every((der) => der instanceof Uint8Array)) {
     throw new ClientCertConfigError('validateCertificationPath: trustAnchors is not a list of octets (Uint8Array, DER)')
   }
-  if (input.crls !== undefined && !(Array.isArray(input.crls) && input.crls.every((der) => der instanceof Uint8Array))) {
+  if (
+    input.crls !== undefined &&
+    !(Array.isArray(input.crls) && input.crls.every((der) => der instanceof Uint8Array))
+  ) {
     throw new ClientCertConfigError('validateCertificationPath: crls is not a list of octets (Uint8Array, DER)')
   }
   if (input.trustAnchors.length === 0)

@@ -47,7 +47,8 @@ export function refuseExtension(certificate: Certificate, identifier: string, de
   return deny('ERR_CLIENT_CERT_EXTENSION', detail, { depth })
 }
 
-function checkExtension(certificate: Certificate, extension: Extension, depth: number): void {
+/** The same for one of them. */
+export function checkExtension(certificate: Certificate, extension: Extension, depth: number): void {
   const { oid: identifier, critical } = extension
   const treatment = treatments[identifier]
   const refuse = (reason: string) => refuseExtension(certificate, identifier, depth, reason)

@@ -30,7 +30,10 @@ const longestRecheck = 3_600
 export function allowUnknown(checker: CertificateChecker, options: AllowUnknownOptions): LenientChecker {
   expectCertificateChecker('allowUnknown', checker)
   const { because, recheckAfter, onAllowed } = digest(options)
-  warn('MTLS_SOFT_FAIL', `allowUnknown(${checker.name}): certificates of unknown status are admitted, because ${because}`)
+  warn(
+    'MTLS_SOFT_FAIL',
+    `allowUnknown(${checker.name}): certificates of unknown status are admitted, because ${because}`,
+  )
   let allowed = 0
 
   async function statusOf(question: StatusQuestion): Promise<CertificateStatus> {
@@ -66,7 +69,12 @@ class Lenient extends CombinedChecker implements LenientChecker {
 
 function digest(options: AllowUnknownOptions) {
   const refuse = (reason: string) => new ClientCertConfigError(`allowUnknown: ${reason}`)
-  if (typeof options !== 'object' || options === null || typeof options.because !== 'string' || options.because.trim() === '')
+  if (
+    typeof options !== 'object' ||
+    options === null ||
+    typeof options.because !== 'string' ||
+    options.because.trim() === ''
+  )
     throw refuse("say why — allowUnknown(checker, { because: 'certificates live for a day' })")
   refuseUnknownOptions('allowUnknown', options, ['because', 'recheckAfter', 'onAllowed'])
   const { because, recheckAfter = 60, onAllowed } = options

@@ -55,7 +55,10 @@ export class CombinedChecker implements CertificateChecker {
 }
 
 /** Combinators ask about single certificates, which a checker of one's own may not know how to answer. */
-export function expectCertificateChecker(where: string, checker: RevocationChecker): asserts checker is CertificateChecker {
+export function expectCertificateChecker(
+  where: string,
+  checker: RevocationChecker,
+): asserts checker is CertificateChecker {
   const isOne = typeof checker === 'object' && checker !== null && isCertificateChecker(checker)
   if (isOne && typeof checker.generation === 'number') return
   throw new ClientCertConfigError(

@@ -4,7 +4,12 @@ import type { CertificationPath } from '../path/certification-path.js'
 import { watchFiles } from '../trust/file-watch.js'
 import { type FileKind, type OperatorFile, readOperatorDirectory, readOperatorFile } from '../trust/pem-files.js'
 import type { Certificate } from '../x509/certificate.js'
-import { type CertificateChecker, type CertificateStatus, type StatusQuestion, statusOfPath } from './certificate-status.js'
+import {
+  type CertificateChecker,
+  type CertificateStatus,
+  type StatusQuestion,
+  statusOfPath,
+} from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
 import { parseCrls } from './crl-bundle.js'
 import { CrlDownloads } from './crl-downloads.js'

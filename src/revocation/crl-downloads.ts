@@ -64,7 +64,9 @@ export class CrlDownloads {
     const { cRLDistributionPoints = [], freshestCRL = [] } = certificate.extensions
     const urls = urlsOf([...cRLDistributionPoints, ...freshestCRL])
     const downloads = urls.map((url) => this.#downloads.get(url) ?? this.#add(url, false))
-    const due = downloads.filter((download) => download.dueAt <= at || this.#holdings.offeredBy(download.url).length === 0)
+    const due = downloads.filter(
+      (download) => download.dueAt <= at || this.#holdings.offeredBy(download.url).length === 0,
+    )
     if (due.length === 0) return 'nothing new'
     const generation = this.#holdings.generation
     const work = Promise.all(due.map((download) => this.#refresh(download)))
@@ -91,7 +93,9 @@ export class CrlDownloads {
   }
 
   #forgetOldest(): void {
-    const oldest = [...this.#downloads.values()].find(({ isConfigured, running }) => !isConfigured && running === undefined)
+    const oldest = [...this.#downloads.values()].find(
+      ({ isConfigured, running }) => !isConfigured && running === undefined,
+    )
     if (oldest === undefined) return
     this.#downloads.delete(oldest.url)
     this.#holdings.forget(oldest.url)
@@ -125,7 +129,12 @@ export class CrlDownloads {
     const { url, isConfigured } = download
     const { maximumBytes, now } = this.#settings
     try {
-      const { bytes } = await this.#fetcher.fetch({ url, accept: 'application/pkix-crl', maximumBytes, configured: isConfigured })
+      const { bytes } = await this.#fetcher.fetch({
+        url,
+        accept: 'application/pkix-crl',
+        maximumBytes,
+        configured: isConfigured,
+      })
       const known = await know(url, parseCrls(`crl: ${url}`, bytes), this.#holdings.offeredBy(url))
       if (this.#isClosed) return undefined
       this.#holdings.offer(url, known)
@@ -140,7 +149,8 @@ export class CrlDownloads {
       download.failures++
       download.dueAt = now() + backoff(download.failures)
       publish({ type: 'crl-failed', where: url, error })
-      if (isConfigured && !this.#isClosed) warn('MTLS_CRL_FAILED', `${error.message} (the former CRL holds until it ends)`)
+      if (isConfigured && !this.#isClosed)
+        warn('MTLS_CRL_FAILED', `${error.message} (the former CRL holds until it ends)`)
       return error
     }
   }

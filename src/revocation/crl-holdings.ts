@@ -52,7 +52,9 @@ function stillNeeded(former: readonly KnownCrl[], offered: readonly KnownCrl[]):
   const gone = [...new Set(former)].filter((known) => known.isSigned && !present.has(known))
   const scopes = groupBy([...gone, ...offered.filter(({ isSigned }) => isSigned)], keyOf)
   const needed = gone.filter((known) =>
-    (scopes.get(keyOf(known)) ?? []).every((other) => other === known || !replaces(other, known, Number.NEGATIVE_INFINITY)),
+    (scopes.get(keyOf(known)) ?? []).every(
+      (other) => other === known || !replaces(other, known, Number.NEGATIVE_INFINITY),
+    ),
   )
   return needed.slice(-limits.crlsKept)
 }

@@ -104,8 +104,6 @@ export class CrlIndex {
   }
 }
 
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
-
 /**
  * Reads the entries of a CRL and makes them findable, without keeping the event loop for more than a few milliseconds at a time. Rejects with
  * {@link DerError} where an entry is malformed: then the whole CRL is.

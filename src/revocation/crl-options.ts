@@ -80,7 +80,8 @@ export function resolveCrlOptions(options: CrlOptions): CrlSettings {
     allowHosts: texts('allowHosts', options.allowHosts),
     allowPrivateNetworks: texts('allowPrivateNetworks', options.allowPrivateNetworks),
     leafOnly: flag('leafOnly', leafOnly),
-    maxAge: options.maxAge === undefined ? Number.POSITIVE_INFINITY : positive('maxAge', options.maxAge, 'seconds') * 1000,
+    maxAge:
+      options.maxAge === undefined ? Number.POSITIVE_INFINITY : positive('maxAge', options.maxAge, 'seconds') * 1000,
     watch: flag('watch', watch),
     maximumBytes: positive('maximumBytes', options.maximumBytes ?? limits.crlBytes, 'octets'),
     timeoutMilliseconds:
@@ -103,7 +104,9 @@ function checkSources({ files, directory, urls, fromCertificate, allowHosts, max
     throw refuse(`no source of CRLs — ${example}, or directory, urls, fromCertificate`)
   }
   if (fromCertificate && allowHosts.length === 0) {
-    throw refuse("fromCertificate: a certificate may name any host — say which are asked: allowHosts: ['crl.example.com']")
+    throw refuse(
+      "fromCertificate: a certificate may name any host — say which are asked: allowHosts: ['crl.example.com']",
+    )
   }
   if (!fromCertificate && allowHosts.length > 0)
     throw refuse('allowHosts is about the addresses in certificates — add fromCertificate: true')

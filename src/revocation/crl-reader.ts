@@ -1,7 +1,7 @@
-import type { CertificateRevocationList } from '../x509/crl.js'
-import { indexEntries, indexEntriesNow } from './crl-index.js'
 import { DerError } from '../der/der-error.js'
 import { ClientCertConfigError } from '../errors.js'
+import type { CertificateRevocationList } from '../x509/crl.js'
+import { indexEntries, indexEntriesNow } from './crl-index.js'
 import { KnownCrl } from './known-crl.js'
 
 /** Octets of entries that are read without a pause: a millisecond's worth. */
@@ -17,7 +17,15 @@ export function knowNow(
   crls: readonly CertificateRevocationList[],
   before: readonly KnownCrl[],
 ): KnownCrl[] {
-  return crls.map((crl) => same(crl, before) ?? new KnownCrl(crl, wellFormed(where, () => indexEntriesNow(crl)), where))
+  return crls.map(
+    (crl) =>
+      same(crl, before) ??
+      new KnownCrl(
+        crl,
+        wellFormed(where, () => indexEntriesNow(crl)),
+        where,
+      ),
+  )
 }
 
 /** The same for any size, while others get their turn. */
@@ -44,8 +52,10 @@ function wellFormed<T>(where: string, read: () => T): T {
   }
 }
 
-const malformed = (where: string) => (error: unknown): never => {
-  if (!(error instanceof DerError)) throw error
-  const reason = `an entry is not what RFC 5280 §5.1 says: ${error.message} at octet ${error.offset}`
-  throw new ClientCertConfigError(`${where}: ${reason} — fetch the CRL again, whole`, { cause: error })
-}
+const malformed =
+  (where: string) =>
+  (error: unknown): never => {
+    if (!(error instanceof DerError)) throw error
+    const reason = `an entry is not what RFC 5280 §5.1 says: ${error.message} at octet ${error.offset}`
+    throw new ClientCertConfigError(`${where}: ${reason} — fetch the CRL again, whole`, { cause: error })
+  }

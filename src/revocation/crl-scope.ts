@@ -85,7 +85,8 @@ export function reasonsCovered(crl: CertificateRevocationList, point: Publicatio
 /** §7: names of one form with one meaning. What is not compared here by its form is compared as it stands. */
 function isSameName(a: GeneralName, b: GeneralName): boolean {
   if (a.type === 'directoryName') return b.type === 'directoryName' && a.value.equals(b.value)
-  if (a.type === 'uniformResourceIdentifier') return b.type === a.type && comparableUri(a.value) === comparableUri(b.value)
+  if (a.type === 'uniformResourceIdentifier')
+    return b.type === a.type && comparableUri(a.value) === comparableUri(b.value)
   if ('value' in a && 'value' in b) return a.type === b.type && a.value === b.value
   return 'der' in a && 'der' in b && a.type === b.type && Buffer.compare(a.der, b.der) === 0
 }

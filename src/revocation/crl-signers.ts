@@ -1,15 +1,15 @@
-import { KeyUsageBit } from '../x509/extensions.js'
+import { isClientCertError } from '../errors.js'
+import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { ResolvedProfile } from '../path/profile.js'
 import { verifySignedInSlices } from '../path/signature.js'
 import { verifiedPaths } from '../path/verified-paths.js'
-import { isClientCertError } from '../errors.js'
-import { limits } from '../limits.js'
 import { TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { CertificateRevocationList } from '../x509/crl.js'
-import { nextTurn } from './next-turn.js'
+import { KeyUsageBit } from '../x509/extensions.js'
 import type { StatusQuestion } from './certificate-status.js'
+import { nextTurn } from './next-turn.js'
 
 /** Whether a whole path to a CRL issuer, of which none is in the path that is asked about, is free of revoked certificates. */
 export type IsUnrevoked = (path: CertificationPath, question: StatusQuestion) => Promise<boolean>
@@ -37,7 +37,8 @@ export class CrlSigners {
     for (const candidate of otherIssuers(crl, question, inPath)) {
       const found = pathOf(candidate, question)
       if (found === undefined) continue
-      if ((await this.#isSignedBy(crl, candidate, context.profile)) && (await this.#isUnrevoked(found, question))) return true
+      if ((await this.#isSignedBy(crl, candidate, context.profile)) && (await this.#isUnrevoked(found, question)))
+        return true
     }
     return false
   }

@@ -1,4 +1,6 @@
+import { groupBy } from '../group-by.js'
 import { duration, instant, quote } from '../help.js'
+import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
 import { CRLReason } from '../x509/crl-entry.js'
@@ -6,8 +8,6 @@ import type { CertificateStatus, StatusQuestion } from './certificate-status.js'
 import { allReasons, isInScope, type PublicationPoint, publicationPoints, reasonsCovered } from './crl-scope.js'
 import type { CrlSet } from './crl-set.js'
 import { CrlSigners } from './crl-signers.js'
-import { groupBy } from '../group-by.js'
-import { limits } from '../limits.js'
 import { byAge, type KnownCrl, replaces } from './known-crl.js'
 
 export interface CrlPolicy {
@@ -70,8 +70,14 @@ export class CrlStatus {
   /** The newest CRLs of one scope, complete and delta. */
   async #consult(scope: readonly KnownCrl[], question: CrlQuestion): Promise<Finding> {
     const { certificate, at } = question
-    const [complete, unsigned] = await this.#newest(scope.filter(({ isDelta }) => !isDelta), question)
-    const [deltas] = await this.#newest(scope.filter(({ isDelta }) => isDelta), question)
+    const [complete, unsigned] = await this.#newest(
+      scope.filter(({ isDelta }) => !isDelta),
+      question,
+    )
+    const [deltas] = await this.#newest(
+      scope.filter(({ isDelta }) => isDelta),
+      question,
+    )
     const newer = deltas.filter((delta) => complete.every((base) => isNewer(delta, base)))
     const unusable = [...complete, ...newer].find(({ unusableExtension }) => unusableExtension !== undefined)
     if (unusable !== undefined) return notUnderstood(unusable)
@@ -121,7 +127,8 @@ export class CrlStatus {
   /** Milliseconds since 1970 until which a CRL is fresh. §5.1.2.5 requires nextUpdate; without one only the operator's maxAge can tell. */
   #endOf({ crl: { thisUpdate, nextUpdate } }: KnownCrl): number {
     const { maxAge } = this.#policy
-    if (nextUpdate === undefined) return maxAge === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : thisUpdate + maxAge
+    if (nextUpdate === undefined)
+      return maxAge === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : thisUpdate + maxAge
     return Math.min(nextUpdate, thisUpdate + maxAge)
   }
 
@@ -163,7 +170,10 @@ function isCombinable({ crl: delta }: KnownCrl, { crl: base }: KnownCrl): boolea
   const { deltaCRLIndicator } = delta.extensions
   const { cRLNumber } = base.extensions
   if (deltaCRLIndicator === undefined || cRLNumber === undefined || cRLNumber < deltaCRLIndicator) return false
-  const [a, b] = [delta.extensions.authorityKeyIdentifier?.keyIdentifier, base.extensions.authorityKeyIdentifier?.keyIdentifier]
+  const [a, b] = [
+    delta.extensions.authorityKeyIdentifier?.keyIdentifier,
+    base.extensions.authorityKeyIdentifier?.keyIdentifier,
+  ]
   return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0
 }
 
@@ -181,7 +191,8 @@ function ended(known: KnownCrl, end: number, at: number): Finding {
     end === Number.NEGATIVE_INFINITY
       ? `CRL of ${nameOf(known)} (${known.where}) has no nextUpdate`
       : `CRL of ${nameOf(known)} ended ${duration(at - end)} ago (${instant(new Date(end))}, ${known.where})`
-  const fix = end === Number.NEGATIVE_INFINITY ? 'have the CA write one, or crl({ maxAge })' : 'fix the job that renews it'
+  const fix =
+    end === Number.NEGATIVE_INFINITY ? 'have the CA write one, or crl({ maxAge })' : 'fix the job that renews it'
   return { status: 'silent', reason, fix }
 }
 
@@ -206,9 +217,10 @@ const onlyDelta = ({ certificate }: CrlQuestion): Finding => ({
 function missing({ certificate, depth }: CrlQuestion, covered: number) {
   const [subject, issuer] = [quote(certificate.subject.toString()), quote(certificate.issuer.toString())]
   const role = depth === 0 ? 'client' : 'intermediate'
-  const fix =
-    depth === 0 ? `add the CRL of ${issuer}` : `add the CRL of ${issuer}, or crl({ leafOnly: true })`
+  const fix = depth === 0 ? `add the CRL of ${issuer}` : `add the CRL of ${issuer}, or crl({ leafOnly: true })`
   const reason =
-    covered === 0 ? `no CRL of ${issuer} for ${role} ${subject}` : `CRLs of ${issuer} cover only some reasons for ${role} ${subject}`
+    covered === 0
+      ? `no CRL of ${issuer} for ${role} ${subject}`
+      : `CRLs of ${issuer} cover only some reasons for ${role} ${subject}`
   return { reason, fix }
 }

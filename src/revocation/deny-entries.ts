@@ -24,8 +24,10 @@ export function digestEntries(where: string, entries: readonly DenyEntry[]): Den
   for (const [index, entry] of entries.entries()) {
     const place = `${where}: entry ${index + 1}`
     if (typeof entry === 'string') fingerprints.add(fingerprintOf(place, entry))
-    else if (isKeyed(entry, ['fingerprint'])) fingerprints.add(fingerprintOf(place, (entry as { fingerprint: string }).fingerprint))
-    else if (isKeyed(entry, ['issuer', 'serialNumber'])) serials.add(pairOf(place, entry as { issuer: string; serialNumber: string }))
+    else if (isKeyed(entry, ['fingerprint']))
+      fingerprints.add(fingerprintOf(place, (entry as { fingerprint: string }).fingerprint))
+    else if (isKeyed(entry, ['issuer', 'serialNumber']))
+      serials.add(pairOf(place, entry as { issuer: string; serialNumber: string }))
     else
       throw new ClientCertConfigError(
         `${place} is neither a fingerprint nor { issuer, serialNumber }: ${JSON.stringify(entry) ?? typeof entry}`,
@@ -39,7 +41,8 @@ export function digestEntries(where: string, entries: readonly DenyEntry[]): Den
  * and those that begin with `#` say nothing.
  */
 export function parseEntries(where: string, text: string): DenySet {
-  if (text.includes('\0')) throw new ClientCertConfigError(`${where}: is not text — write one fingerprint a line, in UTF-8`)
+  if (text.includes('\0'))
+    throw new ClientCertConfigError(`${where}: is not text — write one fingerprint a line, in UTF-8`)
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/)
   const entries = lines.flatMap((line, index): [number, DenyEntry][] => {
     const trimmed = line.trim()
@@ -71,14 +74,18 @@ function fingerprintOf(place: string, written: string): string {
     .toLowerCase()
   if (/^[0-9a-f]{64}$/.test(hex)) return hex
   const advice = 'openssl x509 -in client.pem -noout -fingerprint -sha256'
-  const reason = /^[0-9a-f]{40}$/.test(hex) ? 'is SHA-1 (20 octets), not SHA-256' : 'is not SHA-256 (32 octets of hexadecimal)'
+  const reason = /^[0-9a-f]{40}$/.test(hex)
+    ? 'is SHA-1 (20 octets), not SHA-256'
+    : 'is not SHA-256 (32 octets of hexadecimal)'
   throw new ClientCertConfigError(`${place}: ${JSON.stringify(written)} ${reason} — ${advice}`)
 }
 
 function pairOf(place: string, { issuer, serialNumber }: { issuer: string; serialNumber: string }): string {
   const hex = serialNumber.replaceAll(':', '')
   if (!/^[0-9A-Fa-f]+$/.test(hex)) {
-    throw new ClientCertConfigError(`${place}: serial number ${JSON.stringify(serialNumber)} is not hexadecimal — openssl x509 -noout -serial`)
+    throw new ClientCertConfigError(
+      `${place}: serial number ${JSON.stringify(serialNumber)} is not hexadecimal — openssl x509 -noout -serial`,
+    )
   }
   try {
     return serialKey(DistinguishedName.parse(issuer), Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex'))
@@ -90,4 +97,6 @@ function pairOf(place: string, { issuer, serialNumber }: { issuer: string; seria
 
 /** The pair that names a certificate (RFC 5280 §4.1.2.2): leading zeros of the number do not count. */
 export const serialKey = (issuer: DistinguishedName, serialNumber: Uint8Array): string =>
-  `${Buffer.from(serialNumber).toString('hex').replace(/^(?:00)+/, '')} ${issuer.comparisonKey}`
+  `${Buffer.from(serialNumber)
+    .toString('hex')
+    .replace(/^(?:00)+/, '')} ${issuer.comparisonKey}`

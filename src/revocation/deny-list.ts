@@ -3,7 +3,12 @@ import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import { watchFiles } from '../trust/file-watch.js'
 import { type FileKind, readOperatorFile } from '../trust/pem-files.js'
-import { type CertificateChecker, type CertificateStatus, type StatusQuestion, statusOfPath } from './certificate-status.js'
+import {
+  type CertificateChecker,
+  type CertificateStatus,
+  type StatusQuestion,
+  statusOfPath,
+} from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
 import { type DenyEntry, type DenySet, digestEntries, parseEntries, serialKey } from './deny-entries.js'
 import { publish, warn } from './events.js'
@@ -46,7 +51,9 @@ export function denyList(options: DenyListOptions): DenyList {
   return new FileOrEntries(digest(options))
 }
 
-type Settings = Readonly<Required<Pick<DenyListOptions, 'refresh' | 'watch'>> & Omit<DenyListOptions, 'refresh' | 'watch'>>
+type Settings = Readonly<
+  Required<Pick<DenyListOptions, 'refresh' | 'watch'>> & Omit<DenyListOptions, 'refresh' | 'watch'>
+>
 
 class FileOrEntries implements DenyList {
   readonly name: string
@@ -98,7 +105,8 @@ class FileOrEntries implements DenyList {
     const { fingerprints, serials } = this.#set
     const isListed =
       (serials.size > 0 && serials.has(serialKey(certificate.issuer, certificate.serialNumber))) ||
-      (fingerprints.size > 0 && (fingerprints.has(certificate.fingerprint) || hasTwin(fingerprints, certificate, issuer)))
+      (fingerprints.size > 0 &&
+        (fingerprints.has(certificate.fingerprint) || hasTwin(fingerprints, certificate, issuer)))
     return isListed ? { status: 'revoked', reason: 'denied' } : { status: 'good', validUntil: Number.POSITIVE_INFINITY }
   }
 
@@ -153,7 +161,8 @@ const hasTwin = (fingerprints: ReadonlySet<string>, ...[certificate, issuer]: Pa
 
 function digest(options: DenyListOptions): Settings {
   const refuse = (reason: string) => new ClientCertConfigError(`denyList: ${reason}`)
-  if (typeof options !== 'object' || options === null) throw refuse("expected options — denyList({ file: './denied.txt' })")
+  if (typeof options !== 'object' || options === null)
+    throw refuse("expected options — denyList({ file: './denied.txt' })")
   refuseUnknownOptions('denyList', options, ['file', 'entries', 'load', 'refresh', 'watch'])
   const { file, entries, load, refresh = 60, watch = true } = options
   const given = [file, entries, load].filter((source) => source !== undefined)
@@ -161,6 +170,7 @@ function digest(options: DenyListOptions): Settings {
   if (file !== undefined && (typeof file !== 'string' || file === '')) throw refuse('file is not a path')
   if (load !== undefined && typeof load !== 'function') throw refuse('load is not a function')
   if (typeof watch !== 'boolean') throw refuse('watch is true or false')
-  if (!(Number.isFinite(refresh) && refresh >= 1)) throw refuse(`refresh is a number of seconds from 1 on, got ${JSON.stringify(refresh)}`)
+  if (!(Number.isFinite(refresh) && refresh >= 1))
+    throw refuse(`refresh is a number of seconds from 1 on, got ${JSON.stringify(refresh)}`)
   return { ...options, refresh, watch }
 }

@@ -13,7 +13,8 @@ export function firstDefinite(...checkers: readonly CertificateChecker[]): Certi
   for (const checker of checkers) expectCertificateChecker('firstDefinite', checker)
   const vetoes = checkers.filter(({ onlyRevokes }) => onlyRevokes)
   const knowing = checkers.filter(({ onlyRevokes }) => !onlyRevokes)
-  if (checkers.length === 0) throw new ClientCertConfigError('firstDefinite: no checker — firstDefinite(ocsp({ … }), crl({ … }))')
+  if (checkers.length === 0)
+    throw new ClientCertConfigError('firstDefinite: no checker — firstDefinite(ocsp({ … }), crl({ … }))')
 
   async function statusOf(question: StatusQuestion): Promise<CertificateStatus> {
     let validUntil = Number.POSITIVE_INFINITY

@@ -47,7 +47,9 @@ export class KnownCrl {
    * CA therefore meant something else by it. The CRL must not be used for any certificate.
    */
   get unusableExtension(): string | undefined {
-    const misused = this.crl.extensionList.find(({ oid: identifier, critical }) => critical && nonCritical.has(identifier))
+    const misused = this.crl.extensionList.find(
+      ({ oid: identifier, critical }) => critical && nonCritical.has(identifier),
+    )
     return this.crl.unknownCriticalExtension ?? this.index.unknownCriticalExtension ?? misused?.oid
   }
 }

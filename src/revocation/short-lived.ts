@@ -38,8 +38,10 @@ function digest(options: SkipShortLivedOptions): Required<SkipShortLivedOptions>
   refuseUnknownOptions('skipShortLived', options, ['lifetimeBelow', 'noRevAvail'])
   const { lifetimeBelow, noRevAvail = false } = options
   if (typeof noRevAvail !== 'boolean') throw refuse('noRevAvail is true or false')
-  if (lifetimeBelow === undefined && !noRevAvail) throw refuse('says nothing — { lifetimeBelow: 86_400 } or { noRevAvail: true }')
-  const fits = lifetimeBelow === undefined || (Number.isFinite(lifetimeBelow) && lifetimeBelow > 0 && lifetimeBelow <= longest)
+  if (lifetimeBelow === undefined && !noRevAvail)
+    throw refuse('says nothing — { lifetimeBelow: 86_400 } or { noRevAvail: true }')
+  const fits =
+    lifetimeBelow === undefined || (Number.isFinite(lifetimeBelow) && lifetimeBelow > 0 && lifetimeBelow <= longest)
   if (!fits) throw refuse(`lifetimeBelow is a number of seconds up to ${longest}, got ${JSON.stringify(lifetimeBelow)}`)
   return { lifetimeBelow: lifetimeBelow ?? 0, noRevAvail }
 }

@@ -28,7 +28,11 @@ export function twinFingerprint(certificate: Certificate, issuer: Certificate): 
   const [r, s] = pair
   if (s <= 0n || s >= order) return undefined
   const twin = sequence(integer(r), integer(toOctets(order - s)))
-  const der = sequence(certificate.tbs, certificate.signatureAlgorithm.der, element(Tag.bitString, Uint8Array.of(0), twin))
+  const der = sequence(
+    certificate.tbs,
+    certificate.signatureAlgorithm.der,
+    element(Tag.bitString, Uint8Array.of(0), twin),
+  )
   return hash('sha256', der, 'hex')
 }
 

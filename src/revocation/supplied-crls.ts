@@ -1,6 +1,6 @@
 import { DerError } from '../der/der-error.js'
 import { CertificateRevocationList } from '../x509/crl.js'
-import { statusOfPath, type StatusQuestion } from './certificate-status.js'
+import { type StatusQuestion, statusOfPath } from './certificate-status.js'
 import type { RevocationChecker } from './checker.js'
 import { indexEntries } from './crl-index.js'
 import { CrlSet } from './crl-set.js'

@@ -132,7 +132,9 @@ function filePart(option: string, path: string, name: string | undefined, use: B
 function directoryPart(option: string, directory: string, name: string | undefined, use: BundleUse): Part {
   const load = () =>
     sort(
-      readOperatorDirectory(option, directory).flatMap(({ path, bytes }) => parseBundle(`${option}: ${path}`, bytes, use)),
+      readOperatorDirectory(option, directory).flatMap(({ path, bytes }) =>
+        parseBundle(`${option}: ${path}`, bytes, use),
+      ),
       name,
       use,
     )

@@ -29,6 +29,12 @@ export const oid = {
 
   anyPolicy: '2.5.29.32.0',
 
+  // OCSP, RFC 6960
+  ocspAccess: '1.3.6.1.5.5.7.48.1', // id-ad-ocsp, of authorityInfoAccess
+  ocspBasic: '1.3.6.1.5.5.7.48.1.1',
+  ocspNonce: '1.3.6.1.5.5.7.48.1.2', // RFC 9654
+  ocspNoCheck: '1.3.6.1.5.5.7.48.1.5',
+
   // Extended key usage, RFC 5280 §4.2.1.12
   anyExtendedKeyUsage: '2.5.29.37.0',
   serverAuth: '1.3.6.1.5.5.7.3.1',
@@ -73,6 +79,7 @@ export const oid = {
 
   // Digests and mask generation
   mgf1: '1.2.840.113549.1.1.8',
+  sha1: '1.3.14.3.2.26',
   sha256: '2.16.840.1.101.3.4.2.1',
   sha384: '2.16.840.1.101.3.4.2.2',
   sha512: '2.16.840.1.101.3.4.2.3',
