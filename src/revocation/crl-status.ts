@@ -5,7 +5,6 @@ import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
 import { CRLReason } from '../x509/crl-entry.js'
 import type { CertificateStatus, StatusQuestion } from './certificate-status.js'
-import { freshUntil } from './crl-freshness.js'
 import { allReasons, isInScope, type PublicationPoint, publicationPoints, reasonsCovered } from './crl-scope.js'
 import type { CrlSet } from './crl-set.js'
 import { CrlSigners } from './crl-signers.js'
@@ -89,8 +88,8 @@ export class CrlStatus {
     for (const delta of newer) {
       const entry = find(delta, certificate)
       if (entry !== undefined && entry.reason !== CRLReason.removeFromCRL) return revoked(entry)
-      if (this.#freshUntil(delta) < at || !complete.every((base) => isCombinable(delta, base))) continue
-      validUntil = Math.min(validUntil, this.#freshUntil(delta))
+      if (this.#endOf(delta) < at || !complete.every((base) => isCombinable(delta, base))) continue
+      validUntil = Math.min(validUntil, this.#endOf(delta))
       // (k) taken off the list since the complete CRL
       if (entry !== undefined) isReleased = true
     }
@@ -98,7 +97,7 @@ export class CrlStatus {
       const entry = find(base, certificate)
       if (entry !== undefined && !isReleased) return revoked(entry)
       // (a) past its nextUpdate it says nothing about those it does not list
-      const end = this.#freshUntil(base)
+      const end = this.#endOf(base)
       if (end < at) return ended(base, end, at)
       validUntil = Math.min(validUntil, end)
     }
@@ -125,8 +124,12 @@ export class CrlStatus {
     return [found, unsigned]
   }
 
-  #freshUntil({ crl }: KnownCrl): number {
-    return freshUntil(crl, this.#policy.maxAge)
+  /** Milliseconds since 1970 until which a CRL is fresh. §5.1.2.5 requires nextUpdate; without one only the operator's maxAge can tell. */
+  #endOf({ crl: { thisUpdate, nextUpdate } }: KnownCrl): number {
+    const { maxAge } = this.#policy
+    if (nextUpdate === undefined)
+      return maxAge === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : thisUpdate + maxAge
+    return Math.min(nextUpdate, thisUpdate + maxAge)
   }
 
   /** §6.3.3 (f): validating the path of a CRL issuer includes asking who revoked it; whoever is being asked about already cannot vouch for itself. */
