@@ -68,4 +68,24 @@ export const limits = {
   ocspCertificates: 8,
   /** Certificates whose OCSP answers are remembered: as many as decisions are. */
   ocspAnswers: 10_000,
+  /** Milliseconds from the request for a CRL or an OCSP response to its last octet: a client waits for it, and few wait for longer. */
+  fetchMilliseconds: 3_000,
+  /** Requests at once to one host. Browsers allow 6 and pay with one user's line; a responder serves every server that asks. */
+  fetchesPerHost: 4,
+  /** Requests that wait for their turn at one host: at 5 ms an answer, 4 at a time, a third of a second's wait. */
+  fetchesWaiting: 256,
+  /** Hosts asked at once on behalf of certificates: with `fetchesPerHost`, 256 of the 1,024 descriptors that many systems give a process. */
+  fetchHosts: 64,
+  /** Milliseconds a failure to fetch is remembered: as long as Retry-After tells clients of a 503 to wait. */
+  fetchFailureMilliseconds: 5_000,
+  /** Failures to fetch that are remembered; 4 KB each at most. */
+  fetchFailures: 1_000,
+  /** Characters of one URL to fetch. RFC 9110 §4.1 asks for 8,000; the longest of an OCSP request by GET have 400 (RFC 5019 §5). */
+  fetchUrlCharacters: 2_048,
+  /** Octets of the header fields of one answer, of its trailers, and of the extensions of its chunks: Node's own default. */
+  fetchHeaderBytes: 16_384,
+  /** Interim answers (RFC 9110 §15.2) before the final one. We ask for none. */
+  interimAnswers: 8,
+  /** Addresses of one host name. The largest services publish 8 to 16; each is judged. */
+  resolvedAddresses: 64,
 } as const

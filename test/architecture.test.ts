@@ -71,9 +71,13 @@ type Exceptions = Record<string, string>
 const io: Exceptions = {
   'src/trust/pem-files.ts': 'reads the PEM and DER files an operator names',
   'src/trust/file-watch.ts': 'asks whether those files have changed',
+  'src/revocation/http-exchange.ts': 'the network: fetches CRLs and OCSP responses',
 }
 const clock: Exceptions = {
-  'src/revocation/crl-options.ts': 'CRLs are fetched again, and end, while nobody asks',
+  'src/revocation/document-fetcher.ts': 'when a document was asked for, and until when its answer is waited for',
+  'src/revocation/fetcher-options.ts': 'the default of `now`',
+  'src/revocation/ocsp-options.ts': 'the default of `now`',
+  'src/revocation/crl-options.ts': 'the default of now: CRLs are fetched between requests',
 }
 
 const testingPeers = ['@peculiar/x509', 'asn1js', 'reflect-metadata']
@@ -86,6 +90,7 @@ const options: Record<string, string> = {
   MountOptions: 'src/core/mount.ts',
   PathProfile: 'src/path/profile.ts',
   ForwardedHeaderOptions: 'src/source/forwarded-header.ts',
+  OcspOptions: 'src/revocation/ocsp-options.ts',
 }
 
 // ── The rules ────────────────────────────────────────────────────────────────────────────────────────────────────

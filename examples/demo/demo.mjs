@@ -4,9 +4,9 @@ import https from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createAuthenticator, forwardedHeader, proxyAddress } from 'mtls-identity'
+import { createAuthenticator, crl, denyList, firstDefinite, forwardedHeader, proxyAddress } from 'mtls-identity'
 import { node, otherClients } from './clients.mjs'
-import { makePki, writeFiles } from './pki.mjs'
+import { makePki, publish, writeFiles } from './pki.mjs'
 import { terminatingProxy } from './proxy.mjs'
 import { expressShop, koaShop, listening, listenPlain, listenTls } from './servers.mjs'
 import { paragraph, row, section, skipped, summary, title } from './table.mjs'
@@ -17,16 +17,18 @@ process.chdir(folder)
 process.once('exit', () => rmSync(folder, { recursive: true }))
 const [pki, others] = await Promise.all([makePki(), otherClients()])
 await writeFiles(pki)
-const { alice, bob, billing, expired, strangers, forged, selfSigned, ca, forServers, nobody } = pki.clients
+const { alice, bob, billing, erin, frank, expired, strangers, forged, selfSigned, ca, forServers, nobody } = pki.clients
 
 // ── Two authenticators: one reads the TLS connection, one a header that only the proxy at 127.0.0.1 may send ──────
 
 /** What the authenticators said about the request that is being asked. */
 let lines = []
+const denied = denyList({ entries: [] })
+const revocation = firstDefinite(denied, crl({ files: ['./root.crl', './issuing.crl'] }))
 const options = {
   trust: './clients-ca.pem',
   intermediates: './issuing-ca.pem',
-  revocation: 'none',
+  revocation,
   log: (line) => lines.push(line),
   onDecision: ({ outcome, identity }) => {
     if (outcome === 'accepted') lines.push(`${identity.spiffeId ?? identity.subject}`)
@@ -77,16 +79,19 @@ async function check(url, client, asks, status, expected, { ask = node, shows = 
 
 title(
   'mtls-identity: who may in, and why not',
-  `Node ${process.versions.node}; a root, an intermediate and ten client certificates made just now; servers on 127.0.0.1`,
+  `Node ${process.versions.node}; a root, an intermediate, their CRLs and twelve client certificates made just now; servers on 127.0.0.1`,
 )
 
 // A certificate that will end during the demo; its owner stays connected.
 const dave = await pki.shortLived(3_000)
-const connection = new https.Agent({ keepAlive: true, maxSockets: 1 })
+const connections = Array.from({ length: 3 }, () => new https.Agent({ keepAlive: true, maxSockets: 1 }))
+const [davesConnection, erinsConnection, franksConnection] = connections
 
 let url = addressOf(expressServer)
 section('Express', `${url}, asked by Node; only alice may edit, only the billing service may invoice`)
-await check(url, dave, 'GET /whoami', 200, 'CN=dave', { agent: connection })
+await check(url, dave, 'GET /whoami', 200, 'CN=dave', { agent: davesConnection })
+await check(url, erin, 'GET /whoami', 200, 'CN=erin', { agent: erinsConnection })
+await check(url, frank, 'GET /whoami', 200, 'CN=frank', { agent: franksConnection })
 await check(url, alice, 'GET /whoami', 200, 'CN=alice')
 await check(url, alice, 'PUT /catalog/7', 200, 'CN=alice')
 await check(url, bob, 'GET /catalog/7', 200, 'CN=bob')
@@ -139,8 +144,14 @@ await check(hidden, forger, 'GET /whoami', 403, 'UNTRUSTED_PROXY', elsewhere)
 url = addressOf(expressServer)
 section('Later', 'a connection that stays open does not keep a certificate alive')
 await sleep(Math.max(0, dave.notAfter.getTime() + 1_000 - Date.now())) // the second that notAfter names is still valid
-const sameConnection = { agent: connection, reused: true, shows: 'the same, same connection' }
-await check(url, dave, 'GET /whoami', 403, 'EXPIRED', sameConnection)
+const sameConnection = { reused: true, shows: 'the same, same connection' }
+await check(url, dave, 'GET /whoami', 403, 'EXPIRED', { ...sameConnection, agent: davesConnection })
+denied.replace([frank.fingerprint])
+await check(url, frank, 'GET /whoami', 403, 'REVOKED', { ...sameConnection, agent: franksConnection })
+await publish(await pki.crls([{ serialNumber: erin, reason: 'keyCompromise' }]))
+await sleep(2_500) // files are looked at every two seconds
+await check(url, erin, 'GET /whoami', 403, 'REVOKED', { ...sameConnection, agent: erinsConnection })
+await check(url, alice, 'GET /whoami', 200, 'CN=alice')
 
 // ── Nobody who was refused learned why ────────────────────────────────────────────────────────────────────────────
 
@@ -155,12 +166,13 @@ paragraph('client', `${status} ${body}`)
 paragraph('operator', `${line}`)
 paragraph('all', `${refusals.length} refusals, and these are all the bodies that were sent: ${bodies.join(' ')}`)
 
-connection.destroy()
+for (const agent of connections) agent.destroy()
 for (const server of [expressServer, koaServer, hiddenServer, proxy]) {
   server.close()
   server.closeAllConnections()
 }
 await Promise.all([direct.close(), behindProxy.close()])
+revocation.close()
 process.chdir(tmpdir())
 
 const seconds = ((Date.now() - started) / 1000).toFixed(1)

@@ -1,5 +1,5 @@
 // A public-key infrastructure made on the spot: everybody who will knock, with a certificate as good or as bad as they deserve.
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { createSelfSigned, createTestAuthority, createTestPki } from 'mtls-identity/testing'
 
 const hour = 3_600_000
@@ -50,6 +50,8 @@ export async function makePki() {
       shows: 'one made for servers',
       ...(await pki.issue({ subject: 'CN=www.acme.example', extendedKeyUsage: ['serverAuth'] })),
     },
+    erin: { who: 'erin', shows: 'one that will be revoked', ...(await pki.issue(acme('erin'))) },
+    frank: { who: 'frank', shows: 'one on a lost laptop', ...(await pki.issue(acme('frank'))) },
     nobody: { who: 'nobody', shows: 'no certificate' },
   }
   /** A certificate that ends while its holder is connected. */
@@ -62,16 +64,37 @@ export async function makePki() {
       ...(await pki.issue({ ...acme('dave'), notAfter })),
     }
   }
-  return { trust: pki.trust, issuing: intermediate.certificate.pem, server: await pki.server(), clients, shortLived }
+  /** What the CAs publish about whom they revoked: nobody yet. */
+  const crls = async (revoked = []) => ({
+    root: (await pki.root.crl()).pem,
+    issuing: (await pki.crl({ revoked })).pem,
+  })
+  return {
+    trust: pki.trust,
+    issuing: intermediate.certificate.pem,
+    server: await pki.server(),
+    clients,
+    shortLived,
+    crls,
+  }
 }
 
 /** What programs other than Node take as files, written into the working directory. */
-export async function writeFiles({ trust, issuing, clients }) {
+export async function writeFiles({ trust, issuing, clients, crls }) {
   await writeFile('clients-ca.pem', trust)
   await writeFile('issuing-ca.pem', issuing)
+  await publish(await crls())
   for (const [name, { tls }] of Object.entries(clients)) {
     if (tls === undefined) continue
     await writeFile(`${name}.pem`, tls.cert)
     await writeFile(`${name}.key`, tls.key, { mode: 0o600 })
   }
+}
+
+/** Exchanged whole: a reader finds the former file or the new one. */
+export async function publish({ root, issuing }) {
+  await writeFile('root.crl.new', root)
+  await writeFile('issuing.crl.new', issuing)
+  await rename('root.crl.new', 'root.crl')
+  await rename('issuing.crl.new', 'issuing.crl')
 }

@@ -35,9 +35,11 @@ export function isOnCurve({ facts, key }: SubjectPublicKeyInfo): boolean {
   const curve = facts.type === 'EC' && facts.curve !== undefined ? curves.get(facts.curve) : undefined
   if (curve === undefined || key[0] !== 4) return true
   const { p, b } = curve
+  const octets = Buffer.from(key.buffer, key.byteOffset, key.length)
   const half = (key.length - 1) / 2
-  const [x, y] = [integer(key.subarray(1, 1 + half)), integer(key.subarray(1 + half))]
+  const x = integer(octets, 1, 1 + half)
+  const y = integer(octets, 1 + half, key.length)
   return x < p && y < p && (y * y - (x * x - 3n) * x - b) % p === 0n
 }
 
-const integer = (octets: Uint8Array) => BigInt(`0x${Buffer.from(octets).toString('hex')}`)
+const integer = (octets: Buffer, start: number, end: number) => BigInt(`0x${octets.toString('hex', start, end)}`)

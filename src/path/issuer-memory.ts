@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import { LruMap } from '../lru-map.js'
 import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
@@ -17,13 +16,14 @@ const perName = 4
  * in, so that strangers cannot fill it.
  */
 export class IssuerMemory {
-  readonly #byFingerprint = new LruMap<string, Certificate>(certificates)
+  readonly #byTraits = new LruMap<string, Certificate>(certificates)
   readonly #bySubject = new LruMap<string, readonly Certificate[]>(certificates)
   readonly #signers = new WeakMap<Certificate, WeakSet<SubjectPublicKeyInfo>>()
 
   /** The certificate these octets are, where it is known. */
   recall(der: Uint8Array): Certificate | undefined {
-    return this.#byFingerprint.get(hash('sha256', der, 'hex'))
+    const known = this.#byTraits.get(traits(der))
+    return known !== undefined && Buffer.compare(known.der, der) === 0 ? known : undefined
   }
 
   bySubject(name: DistinguishedName): readonly Certificate[] {
@@ -45,11 +45,17 @@ export class IssuerMemory {
   }
 
   #file(issuer: Certificate): void {
-    this.#byFingerprint.set(issuer.fingerprint, issuer)
+    this.#byTraits.set(traits(issuer.der), issuer)
     const key = issuer.subject.comparisonKey
     const known = this.#bySubject.get(key) ?? []
     if (known.includes(issuer)) return
     const namesakes = known.filter(({ fingerprint }) => fingerprint !== issuer.fingerprint)
     this.#bySubject.set(key, [issuer, ...namesakes].slice(0, perName))
   }
+}
+
+/** Octets in which certificates differ: about the serial number, and the end of the signature. What is found by them is compared whole. */
+function traits(der: Uint8Array): string {
+  const octets = Buffer.from(der.buffer, der.byteOffset, der.length)
+  return octets.toString('latin1', 8, 40) + octets.toString('latin1', der.length - 16)
 }

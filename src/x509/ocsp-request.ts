@@ -65,7 +65,7 @@ function issuerHashes(name: DistinguishedName, issuer: Certificate, algorithm: C
   const known = remembered[algorithm].get(issuer)
   if (known?.name.isWrittenAs(name)) return known
   const issuerNameHash = hash(algorithm, name.der as Uint8Array, 'buffer')
-  const issuerKeyHash = hash(algorithm, issuer.publicKey.key, 'buffer')
+  const issuerKeyHash = algorithm === 'sha1' ? keyHashOf(issuer) : hash(algorithm, issuer.publicKey.key, 'buffer')
   const prefix = Buffer.concat([
     algorithmIdentifiers[algorithm],
     octetString(issuerNameHash),
@@ -76,6 +76,11 @@ function issuerHashes(name: DistinguishedName, issuer: Certificate, algorithm: C
   return made
 }
 
+const keyHashes = new WeakMap<Certificate, Uint8Array>()
+
 /** KeyHash of a ResponderID (RFC 6960 §4.2.1): SHA-1, always. */
-export const keyHashOf = (certificate: Certificate): Uint8Array =>
-  remembered.sha1.get(certificate)?.issuerKeyHash ?? hash('sha1', certificate.publicKey.key, 'buffer')
+export function keyHashOf(certificate: Certificate): Uint8Array {
+  const keyHash = keyHashes.get(certificate) ?? hash('sha1', certificate.publicKey.key, 'buffer')
+  keyHashes.set(certificate, keyHash)
+  return keyHash
+}

@@ -4,7 +4,7 @@ import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measure } from './harness.mjs'
 
-const suites = { path: () => import('./path.mjs') }
+const suites = { path: () => import('./path.mjs'), ocsp: () => import('./ocsp.mjs') }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -53,3 +53,15 @@ export function peculiarBuilder({ leaf, intermediate, root }) {
 
 export const peculiarParse = (leaf) => () => new peculiar.X509Certificate(leaf).subject
 export const pkijsParse = (leaf) => () => pkijs.Certificate.fromBER(leaf)
+
+/** A response about a certificate, judged by its issuer's key: the status, and the signature of it. */
+export function pkijsOcsp({ response, leaf, issuer }) {
+  const [certificate, anchor] = [pkijs.Certificate.fromBER(leaf), pkijs.Certificate.fromBER(issuer)]
+  return async () => {
+    const { responseBytes } = pkijs.OCSPResponse.fromBER(response)
+    const basic = pkijs.BasicOCSPResponse.fromBER(responseBytes.response.valueBlock.valueHexView)
+    const isVerified = await basic.verify({ trustedCerts: [anchor] })
+    const { isForCertificate, status } = await basic.getCertificateStatus(certificate, anchor)
+    if (!isVerified || !isForCertificate || status !== 0) throw new Error('pkijs: the fixture is not good')
+  }
+}

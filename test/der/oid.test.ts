@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { decodeOid } from '../../src/der/oid.js'
+import { decodeOid, slotOf } from '../../src/der/oid.js'
 import { DerError, DerReader } from '../../src/der/reader.js'
 import { limits } from '../../src/limits.js'
-import { oid as knownOids } from '../../src/x509/oid.js'
+import { attributeTypes, oid as knownOids } from '../../src/x509/oid.js'
 import { hex, oidOctets, tlv } from '../support/der-builder.js'
 
 const read = (octets: readonly number[] | Uint8Array) => new DerReader(tlv(6, octets)).oid()
@@ -145,11 +145,19 @@ describe('the memory of identifiers', () => {
     expect(read(oidOctets(last))).toBe(last)
   })
 
+  test('the identifiers of X.509 are all remembered at once', () => {
+    const slots = [...Object.values(knownOids), ...attributeTypes.values()].map((identifier) => {
+      const octets = Uint8Array.from(oidOctets(identifier))
+      return slotOf(octets, 0, octets.length)
+    })
+    expect(new Set(slots).size).toBe(new Set([...Object.values(knownOids), ...attributeTypes.values()]).size)
+  })
+
   test('does not remember a refusal as an answer', () => {
     for (let i = 0; i < 3; i++) expect(reasonAgainst([0x55, 0x80, 0x01])).toBe('OBJECT IDENTIFIER arc is not minimal')
   })
 
-  test('10,000 identifiers through 256 slots are each read right, twice', () => {
+  test('10,000 identifiers through 1,024 slots are each read right, twice', () => {
     for (let round = 0; round < 2; round++) {
       for (let i = 0; i < 10_000; i++) {
         const text = `1.3.6.1.4.1.${i}`

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { DerError, DerReader } from '../../src/der/reader.js'
+import { decodeTime, isPlainUtcTime } from '../../src/der/time.js'
 import { generalizedTime, tlv, utcTime } from '../support/der-builder.js'
 
 const read = (der: Uint8Array) => {
@@ -141,6 +142,69 @@ describe('times (RFC 5280 §4.1.2.5)', () => {
           if ((reasonAgainst(given) === undefined) !== exists) throw new Error(`${year}-${month}-${day}`)
         }
       }
+    }
+  })
+})
+
+describe('a plain UTCTime is known by its words', () => {
+  const isPlain = (text: string) => isPlainUtcTime(new DataView(Uint8Array.from(Buffer.from(text, 'latin1')).buffer), 0)
+  const isTime = (text: string) => {
+    try {
+      decodeTime(Buffer.from(text, 'latin1'), 0, text.length, false)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  test.each([
+    ['260101000000Z', true],
+    ['991228235959Z', true],
+    ['260129000000Z', false], // a date, but the calendar has to say so
+    ['260001000000Z', false],
+    ['261301000000Z', false],
+    ['260100000000Z', false],
+    ['260101240000Z', false],
+    ['260101006000Z', false],
+    ['260101000060Z', false],
+    ['260101000000z', false],
+    ['26010100000/Z', false],
+    ['26010100000:Z', false],
+    [':60101000000Z', false],
+    ['\xb260101000000', false],
+  ])('%s: %s', (text, plain) => {
+    expect(isPlain(text.padEnd(13))).toBe(plain)
+  })
+
+  test('every octet at every place: what is plain is a time', () => {
+    const sample = Buffer.from('260101000000Z')
+    let plain = 0
+    for (let at = 0; at < sample.length; at++) {
+      for (let value = 0; value < 256; value++) {
+        const octets = Buffer.from(sample)
+        octets[at] = value
+        const text = octets.toString('latin1')
+        if (isPlain(text)) {
+          plain++
+          expect([text, isTime(text)]).toEqual([text, true])
+        }
+      }
+    }
+    expect(plain).toBeGreaterThan(50)
+  })
+
+  test('every month and day, every hour, minute and second: up to the 28th nothing is missed', () => {
+    const two = (number: number) => String(number).padStart(2, '0')
+    const texts = [
+      ...Array.from({ length: 100 * 100 }, (_, n) => `26${two(Math.floor(n / 100))}${two(n % 100)}000000Z`),
+      ...Array.from(
+        { length: 300 },
+        (_, n) => `260101${['00', '00', '00'].with(Math.floor(n / 100), two(n % 100)).join('')}Z`,
+      ),
+    ]
+    for (const text of texts) {
+      const expected = isTime(text) && Number(text.slice(4, 6)) <= 28
+      if (isPlain(text) !== expected) throw new Error(`${text}: ${isPlain(text)}`)
     }
   })
 })

@@ -52,6 +52,20 @@ describe('a remembered issuer', () => {
     expect(await outcome(auth, leaf('e', deeper), [one, two, deeper])).toBe('accepted')
   })
 
+  test('is recognised by all of its octets: a copy of its signature on another certificate is another', () => {
+    const memory = new IssuerMemory()
+    const find = finder(memory)
+    expect(find(leaf('a'), [ca], 2)).toBe('accepted')
+    expect(memory.recall(ca.der)).toBeDefined()
+    const copied = Uint8Array.from(ca.der)
+    const at = Buffer.from(copied).indexOf('CA')
+    copied[at] = 'D'.charCodeAt(0)
+    expect(Buffer.from(copied.subarray(-24))).toEqual(Buffer.from(ca.der.subarray(-24)))
+    expect(memory.recall(copied)).toBeUndefined()
+    expect(memory.recall(ca.der.subarray(0, 10))).toBeUndefined()
+    expect(memory.recall(new Uint8Array())).toBeUndefined()
+  })
+
   test('costs none either for an end entity that is new, sent or not sent along', async () => {
     const memory = new IssuerMemory()
     const find = finder(memory)

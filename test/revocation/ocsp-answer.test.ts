@@ -389,6 +389,12 @@ describe('nonces (RFC 9654)', () => {
     expect(verdict(plan)).toBe('good')
   })
 
+  test('what was revoked for good is so in an answer to whomever', () => {
+    const plan = { extensions: [nonceExtension(theirs)], singles: [{ status: revoked() }] }
+    expect(verdict(plan, required)).toBe('revoked')
+    expect(verdict({ ...plan, singles: [{ status: revoked(noon, 6) }] }, required)).toBe('nonce')
+  })
+
   test('none is enough where it is preferred', () => {
     expect(verdict({}, preferred)).toBe('good')
     expect(verdict({}, required)).toBe('nonce')
