@@ -25,6 +25,7 @@ const ranks = [
 /** Files of src/ itself that are a room together rather than an entry each. */
 const roomMates: Record<string, string> = {
   'errors.ts': 'errors',
+  'address-ranges.ts': 'errors',
   'details.ts': 'errors',
   'help.ts': 'errors',
   'limits.ts': 'errors',

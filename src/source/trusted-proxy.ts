@@ -1,4 +1,5 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import { type AddressRange, AddressRanges, parseAddressRange } from '../address-ranges.js'
 import { ClientCertConfigError } from '../errors.js'
 import type { AnyRequest } from './source.js'
 
@@ -20,55 +21,33 @@ const widestIpv6 = 48
  * forwardedHeader({ preset: 'nginx', headers: { certificate: 'X-SSL-Client-Cert' }, from: proxyAddress('10.0.3.0/24', '::1') })
  */
 export function proxyAddress(first: string, ...rest: readonly string[]): TrustedProxy {
-  const ranges = [first, ...rest]
-  // One list for each version: in one, a range of IPv6 that spans ::ffff:0:0/96 would hold every IPv4 address.
-  const lists = { 4: new BlockList(), 6: new BlockList() }
-  for (const range of ranges) addRange(lists, range)
+  const written = [first, ...rest]
+  const ranges = new AddressRanges(written.map(believableRange))
   return Object.freeze({
-    description: `proxyAddress(${ranges.map((range) => `'${range}'`).join(', ')})`,
+    description: `proxyAddress(${written.map((range) => `'${range}'`).join(', ')})`,
     admits: ({ socket }: AnyRequest) => {
       const address = normalizeAddress(socket?.remoteAddress)
-      if (address === undefined) return false
-      return isIP(address) === 4 ? lists[4].check(address, 'ipv4') : lists[6].check(address, 'ipv6')
+      return address !== undefined && ranges.holds(address)
     },
   })
 }
 
-function addRange(lists: { 4: BlockList; 6: BlockList }, range: string): void {
-  if (typeof range !== 'string')
+function believableRange(written: string): AddressRange {
+  const range = parseAddressRange(written, (text) => `proxyAddress(${text})`)
+  if (range.prefix === 0)
     throw new ClientCertConfigError(
-      `proxyAddress(…): expected addresses, got ${range === undefined ? 'nothing' : typeof range}`,
+      `proxyAddress('${written}') would believe everybody — name the addresses of your proxies`,
     )
-  const parts = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(range.trim())
-  const address = parts?.[1]
-  const version = address === undefined ? 0 : isIP(address)
-  if (address === undefined || version === 0 || address.includes('%')) {
-    throw new ClientCertConfigError(
-      `proxyAddress('${range}') is neither an address nor a range — '10.0.3.7' or '10.0.3.0/24'; host names are not resolved`,
-    )
-  }
-  if (version === 6 && /^\[::ffff:[0-9a-f]{1,4}:[0-9a-f]{1,4}\]$/.test(new URL(`http://[${address}]`).hostname)) {
-    throw new ClientCertConfigError(`proxyAddress('${range}') is an IPv4 address mapped into IPv6 — write it as IPv4`)
-  }
-  const bits = version === 4 ? 32 : 128
-  const prefix = parts?.[2] === undefined ? bits : Number(parts[2])
-  if (prefix > bits)
-    throw new ClientCertConfigError(`proxyAddress('${range}'): an IPv${version} prefix has at most ${bits} bits`)
-  if (prefix === 0)
-    throw new ClientCertConfigError(
-      `proxyAddress('${range}') would believe everybody — name the addresses of your proxies`,
-    )
-  if (prefix < (version === 4 ? widestIpv4 : widestIpv6)) {
+  if (range.prefix < (range.version === 4 ? widestIpv4 : widestIpv6)) {
     process.emitWarning(
-      `proxyAddress('${range}') believes every host of a very wide range — name the addresses of your proxies`,
+      `proxyAddress('${written}') believes every host of a very wide range — name the addresses of your proxies`,
       {
         type: 'MtlsIdentityWarning',
         code: 'MTLS_WIDE_PROXY_RANGE',
       },
     )
   }
-  if (version === 4) lists[4].addSubnet(address, prefix, 'ipv4')
-  else lists[6].addSubnet(address, prefix, 'ipv6')
+  return range
 }
 
 /** The address in the one form ranges are compared with: no zone, IPv4 as IPv4. */
