@@ -144,9 +144,12 @@ export class CrlStatus {
     return Math.min(nextUpdate, thisUpdate + maxAge)
   }
 
-  /** §6.3.3 (f): validating the path of a CRL issuer includes asking who revoked it; whoever is being asked about already cannot vouch for itself. */
+  /**
+   * §6.3.3 (f): validating the path of a CRL issuer includes asking who revoked it. About those above the certificate in question it is asked anyway;
+   * that one itself, and those that wait for its answer, cannot vouch for themselves.
+   */
   async #unrevokedUntil(path: CertificationPath, question: CrlQuestion): Promise<number | undefined> {
-    const known = new Set(question.path.certificates)
+    const known = new Set(question.path.certificates.slice(question.depth + 1))
     let until = Number.POSITIVE_INFINITY
     for (const [depth, certificate] of path.certificates.entries()) {
       if (known.has(certificate)) continue
