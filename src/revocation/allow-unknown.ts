@@ -1,5 +1,5 @@
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
-import type { CertificateChecker, CertificateStatus, StatusQuestion } from './certificate-status.js'
+import type { CertificateChecker, CertificateStatus, ManagedChecker, StatusQuestion } from './certificate-status.js'
 import { CombinedChecker, expectCertificateChecker, hasDenyList } from './combined-checker.js'
 import { publish, warn } from './events.js'
 
@@ -13,7 +13,7 @@ export interface AllowUnknownOptions {
 }
 
 /** A checker with a count of what it let pass. */
-export interface LenientChecker extends CertificateChecker {
+export interface LenientChecker extends ManagedChecker {
   /** How often a certificate was let pass although its status was unknown. */
   readonly allowed: number
 }

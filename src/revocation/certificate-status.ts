@@ -35,6 +35,12 @@ export interface CertificateChecker extends RevocationChecker {
   statusOf(question: StatusQuestion): CertificateStatus | Promise<CertificateStatus>
 }
 
+/** One of ours: whoever made it waits for it, and closes it. */
+export interface ManagedChecker extends CertificateChecker {
+  ready(): Promise<void>
+  close(): void
+}
+
 export const isCertificateChecker = (checker: RevocationChecker): checker is CertificateChecker =>
   typeof (checker as Partial<CertificateChecker>).statusOf === 'function'
 

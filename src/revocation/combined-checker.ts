@@ -5,6 +5,7 @@ import {
   type CertificateChecker,
   type CertificateStatus,
   isCertificateChecker,
+  type ManagedChecker,
   type StatusQuestion,
   statusOfPath,
 } from './certificate-status.js'
@@ -19,7 +20,7 @@ interface Combination {
 }
 
 /** A checker made of others: what changes in one of them has changed, and all of them are closed with it. */
-export class CombinedChecker implements CertificateChecker {
+export class CombinedChecker implements ManagedChecker {
   readonly name: string
   readonly onlyRevokes: boolean
   readonly answersForPinned: boolean

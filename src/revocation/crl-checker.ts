@@ -1,12 +1,7 @@
 import { quote } from '../help.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
-import {
-  type CertificateChecker,
-  type CertificateStatus,
-  type StatusQuestion,
-  statusOfPath,
-} from './certificate-status.js'
+import { type CertificateStatus, type ManagedChecker, type StatusQuestion, statusOfPath } from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
 import { CrlDownloads } from './crl-downloads.js'
 import { CrlEndings, sayEnded } from './crl-endings.js'
@@ -31,14 +26,14 @@ import { halvesOf } from './sentence-halves.js'
  * @example
  * createAuthenticator({ trust: './clients-ca.pem', revocation: crl({ files: ['./root.crl', './issuing.crl'] }) })
  */
-export function crl(options: CrlOptions): CertificateChecker {
+export function crl(options: CrlOptions): ManagedChecker {
   return new CrlChecker(resolveCrlOptions(options))
 }
 
 /** 5 minutes: RFC 5280 leaves clocks to us, and this errs towards refusing nobody whose CA is a little ahead. */
 const skewMilliseconds = 300_000
 
-class CrlChecker implements CertificateChecker {
+class CrlChecker implements ManagedChecker {
   readonly name: string
   readonly leafOnly: boolean
   readonly #settings: CrlSettings

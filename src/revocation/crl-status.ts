@@ -5,6 +5,7 @@ import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
 import { CRLReason } from '../x509/crl-entry.js'
 import type { CertificateStatus, StatusQuestion } from './certificate-status.js'
+import { freshUntil } from './crl-freshness.js'
 import { allReasons, isInScope, type PublicationPoint, publicationPoints, reasonsCovered } from './crl-scope.js'
 import type { CrlSet } from './crl-set.js'
 import { CrlSigners } from './crl-signers.js'
@@ -136,12 +137,8 @@ export class CrlStatus {
     return at <= this.#endOf(known)
   }
 
-  /** Milliseconds since 1970 until which a CRL is fresh. §5.1.2.5 requires nextUpdate; without one only the operator's maxAge can tell. */
-  #endOf({ crl: { thisUpdate, nextUpdate } }: KnownCrl): number {
-    const { maxAge } = this.#policy
-    if (nextUpdate === undefined)
-      return maxAge === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : thisUpdate + maxAge
-    return Math.min(nextUpdate, thisUpdate + maxAge)
+  #endOf({ crl }: KnownCrl): number {
+    return freshUntil(crl, this.#policy.maxAge)
   }
 
   /**

@@ -4,12 +4,7 @@ import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import { watchFiles } from '../trust/file-watch.js'
 import { type FileKind, isReadFailure, readOperatorFile } from '../trust/pem-files.js'
-import {
-  type CertificateChecker,
-  type CertificateStatus,
-  type StatusQuestion,
-  statusOfPath,
-} from './certificate-status.js'
+import { type CertificateStatus, type ManagedChecker, type StatusQuestion, statusOfPath } from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
 import { type DenyEntry, type DenySet, digestEntries, isSameSet, parseEntries, serialKey } from './deny-entries.js'
 import { DenyLoads } from './deny-loads.js'
@@ -31,7 +26,7 @@ export interface DenyListOptions {
 }
 
 /** A checker that can be told of a revocation at once. */
-export interface DenyList extends CertificateChecker {
+export interface DenyList extends ManagedChecker {
   /** Reads the file or calls `load` again. What cannot be read changes nothing and rejects. */
   reload(): Promise<void>
   /**

@@ -3,6 +3,7 @@ import {
   type CertificateChecker,
   type CertificateStatus,
   isAskedAbout,
+  type ManagedChecker,
   type StatusQuestion,
 } from './certificate-status.js'
 import { CombinedChecker, expectCertificateChecker, isNeverUnknown } from './combined-checker.js'
@@ -19,7 +20,7 @@ type Unknown = Extract<CertificateStatus, { status: 'unknown' }>
  * @example
  * revocation: firstDefinite(denyList({ file: './deny.txt' }), ocsp({ responder: 'http://ocsp.corp' }), crl({ directory: './crls' }))
  */
-export function firstDefinite(...checkers: readonly CertificateChecker[]): CertificateChecker {
+export function firstDefinite(...checkers: readonly CertificateChecker[]): ManagedChecker {
   for (const checker of checkers) expectCertificateChecker('firstDefinite', checker)
   const vetoes = checkers.filter(({ onlyRevokes }) => onlyRevokes)
   const knowing = checkers.filter(({ onlyRevokes }) => !onlyRevokes)

@@ -1,5 +1,5 @@
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
-import type { CertificateChecker, CertificateStatus, StatusQuestion } from './certificate-status.js'
+import type { CertificateChecker, CertificateStatus, ManagedChecker, StatusQuestion } from './certificate-status.js'
 import { CombinedChecker, expectCertificateChecker, hasDenyList, isNeverUnknown } from './combined-checker.js'
 
 export interface SkipShortLivedOptions {
@@ -20,7 +20,7 @@ const longest = 10 * 86_400
  * @example
  * revocation: firstDefinite(denyList({ file: './deny.txt' }), skipShortLived(crl({ directory: './crls' }), { lifetimeBelow: 86_400 }))
  */
-export function skipShortLived(checker: CertificateChecker, options: SkipShortLivedOptions): CertificateChecker {
+export function skipShortLived(checker: CertificateChecker, options: SkipShortLivedOptions): ManagedChecker {
   expectCertificateChecker('skipShortLived', checker)
   const { lifetimeBelow, noRevAvail } = digest(options)
   if (hasDenyList(checker))

@@ -18,7 +18,8 @@ beforeAll(async () => {
 })
 
 const octets = (text: string | Uint8Array) => (typeof text === 'string' ? Buffer.from(text) : text)
-const issuers = (content: string | Uint8Array) => parseCrls('crl: ./x', octets(content)).map(({ issuer }) => `${issuer}`)
+const issuers = (content: string | Uint8Array) =>
+  parseCrls('crl: ./x', octets(content)).map(({ issuer }) => `${issuer}`)
 const both = ['CN=Test Intermediate CA', 'CN=Test Root CA']
 
 describe('what is read', () => {
@@ -69,16 +70,32 @@ describe('row 30: what is no CRL, or not a whole one, is refused at start', () =
       content: () => pki.intermediate.key.pem,
       says: 'holds a PRIVATE KEY, not an X509 CRL — keep the key where it belongs',
     },
-    { name: 'an encrypted key', content: () => pemOf('ENCRYPTED PRIVATE KEY', issuing.der), says: 'holds an ENCRYPTED' },
+    {
+      name: 'an encrypted key',
+      content: () => pemOf('ENCRYPTED PRIVATE KEY', issuing.der),
+      says: 'holds an ENCRYPTED',
+    },
     { name: 'PKCS#7', content: () => pemOf('PKCS7', issuing.der), says: 'holds a PKCS7, not an X509 CRL' },
-    { name: 'a label without end', content: () => pemOf('A'.repeat(5_000), issuing.der), says: `${'A'.repeat(39)}…, not` },
+    {
+      name: 'a label without end',
+      content: () => pemOf('A'.repeat(5_000), issuing.der),
+      says: `${'A'.repeat(39)}…, not`,
+    },
     { name: 'text', content: () => 'hello', says: './x: line 1: text outside of a block — openssl crl -in FILE' },
     { name: 'a page for people', content: () => '<!doctype html><title>Sign in</title>', says: 'line 1: text outside' },
-    { name: 'a byte order mark', content: () => `\ufeff${issuing.pem}`, says: 'line 1: a BEGIN line has something else on it' },
+    {
+      name: 'a byte order mark',
+      content: () => `\ufeff${issuing.pem}`,
+      says: 'line 1: a BEGIN line has something else on it',
+    },
     { name: 'half of the PEM', content: () => issuing.pem.slice(0, 300), says: 'line 1: X509 CRL is cut off' },
     { name: 'half of the second', content: () => issuing.pem + root.pem.slice(0, 100), says: 'X509 CRL is cut off' },
     { name: 'half of the DER', content: () => issuing.der.subarray(0, 200), says: './x is not a CRL in DER: ' },
-    { name: 'an octet too many', content: () => Buffer.concat([issuing.der, Buffer.alloc(1)]), says: 'is not a CRL in DER' },
+    {
+      name: 'an octet too many',
+      content: () => Buffer.concat([issuing.der, Buffer.alloc(1)]),
+      says: 'is not a CRL in DER',
+    },
     { name: 'two in DER', content: () => Buffer.concat([issuing.der, root.der]), says: 'fetch it again, whole' },
     { name: 'text that begins with 0', content: () => '0123', says: 'is not a CRL in DER' },
   ])('$name', ({ content, says }) => {
@@ -94,7 +111,8 @@ test('of several blocks, the one that is wrong is named, by its number and its l
 })
 
 describe('crl({ files, directory }): all of it or nothing, with the path in the message', () => {
-  const made = (options: Parameters<typeof crl>[0]) => closing(crl({ watch: false, now: () => noon.getTime(), ...options }))
+  const made = (options: Parameters<typeof crl>[0]) =>
+    closing(crl({ watch: false, now: () => noon.getTime(), ...options }))
 
   test('one malformed entry, far behind, makes the whole CRL malformed', async () => {
     const revoked = Array.from({ length: 40 }, (_, i) => ({ serialNumber: `4${String(i).padStart(7, '0')}` }))
@@ -130,7 +148,9 @@ describe('crl({ files, directory }): all of it or nothing, with the path in the 
 
   test('a directory: .crl .pem .der in any case, other names and hidden ones passed over', async () => {
     mkdirSync(at('d'))
-    expect(thrownBy(() => made({ directory: at('d') }))).toMatch(/d holds no \.crl, \.pem, \.der file — put the CRLs there/)
+    expect(thrownBy(() => made({ directory: at('d') }))).toMatch(
+      /d holds no \.crl, \.pem, \.der file — put the CRLs there/,
+    )
     writeFileSync(at('d', 'a.CRL'), issuing.pem)
     writeFileSync(at('d', 'b.der'), root.der)
     writeFileSync(at('d', 'README.txt'), 'not a CRL')

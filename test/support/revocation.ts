@@ -85,8 +85,7 @@ export function heardEvents(): RevocationEvent[] {
   return heard
 }
 
-const points = (urls: readonly string[]) =>
-  seq(...urls.map((url) => seq(tlv(0xa0, tlv(0xa0, ia5(0x86, url))))))
+const points = (urls: readonly string[]) => seq(...urls.map((url) => seq(tlv(0xa0, tlv(0xa0, ia5(0x86, url))))))
 
 /** RFC 5280 §4.2.1.13: one distribution point for each address. */
 export const crlAt = (...urls: readonly string[]): TestExtension => ({ oid: '2.5.29.31', value: points(urls) })
