@@ -156,7 +156,10 @@ function warnOfMissing(issuers: readonly Certificate[], known: readonly KnownCrl
   const without = issuers.filter((issuer) => !has(issuer))
   if (without.length === 0) return
   if (known.length > 0 && without.length === issuers.length) {
-    warn('MTLS_CRL_UNRELATED', `crl: ${known.length} CRLs loaded, 0 for any trusted CA — wrong file?`)
+    warn(
+      'MTLS_CRL_UNRELATED',
+      `crl: ${known.length === 1 ? '1 CRL' : `${known.length} CRLs`} loaded, 0 for any trusted CA — wrong file?`,
+    )
   }
   const names = without.slice(0, 3).map(({ subject }) => quote(subject.toString()))
   const more = without.length > names.length ? ` and ${without.length - names.length} more` : ''
