@@ -99,7 +99,67 @@ export const noRevAvail: TestExtension = { oid: '2.5.29.56', value: Uint8Array.o
 /** Certificates as tests hand them on, with one extension more. */
 export { extension }
 
-/** Resolves when it is true; fails by the test's own deadline where it never is. */
+/** As it was before any test put another in its place. */
+const realTimeout = setTimeout
+
+/** Resolves when it is true; rejects where it is not within four seconds. */
 export async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 5))
+  const last = performance.now() + 4_000
+  while (!(await isTrue())) {
+    if (performance.now() > last) throw new Error(`it never was: ${isTrue}`)
+    await aMoment(2)
+  }
+}
+
+/** Lets whatever is under way on loopback come to its end. */
+export const aMoment = (milliseconds = 50): Promise<void> =>
+  new Promise((resolve) => {
+    realTimeout(resolve, milliseconds)
+  })
+
+/**
+ * Holds every timer of a second or more, and lets their time pass at once, along with that of a clock; what is shorter, and sockets, go on as they do.
+ * Until the end of the test.
+ */
+export function heldTimers() {
+  interface Held {
+    readonly at: number
+    readonly call: () => void
+  }
+  const held = new Map<object, Held>()
+  let passed = 0
+  const hold = (call: () => void, milliseconds = 0) => {
+    if (milliseconds < 1_000) return realTimeout(call, milliseconds)
+    const timer = { unref: () => timer }
+    held.set(timer, { at: passed + milliseconds, call })
+    return timer
+  }
+  const realClear = clearTimeout
+  jest.spyOn(globalThis, 'setTimeout').mockImplementation(hold as never)
+  jest.spyOn(globalThis, 'clearTimeout').mockImplementation(((timer: never) => {
+    if (!held.delete(timer)) realClear(timer)
+  }) as never)
+  return {
+    get count() {
+      return held.size
+    },
+    /** Fires what is due, in order, and lets each come to its end. */
+    pass: async (milliseconds: number, clock: { now: number } = { now: 0 }) => {
+      const end = passed + milliseconds
+      const go = (to: number) => {
+        clock.now += to - passed
+        passed = to
+      }
+      for (;;) {
+        const due = [...held].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0]
+        if (due === undefined) break
+        const [timer, { at, call }] = due
+        held.delete(timer)
+        go(Math.max(at, passed))
+        call()
+        await aMoment(25)
+      }
+      go(end)
+    },
+  }
 }
