@@ -217,6 +217,14 @@ export function refuseUnknownOptions(where: string, options: object, known: read
   }
 }
 
+/** An option that is there and undefined was meant and got lost: `{ maxAge: Number(process.env.MAX_AGE) || undefined }`. */
+export function refuseUndefinedOptions(where: string, options: object): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined)
+      throw new ClientCertConfigError(`${where}: ${name} is undefined — leave the option out, or give it a value`)
+  }
+}
+
 /** The known word within two edits of `word`, or of which it is the beginning or end. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const lower = word.toLowerCase()

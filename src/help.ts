@@ -266,7 +266,8 @@ function quoteRule(description: string): string {
 
 const shortId = (hex: string) => (hex.length > 8 ? `${hex.slice(0, 4)}…` : hex)
 
-function describeCause(cause: unknown): string {
+/** What was thrown, whatever it is. */
+export function describeCause(cause: unknown): string {
   try {
     return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
   } catch {

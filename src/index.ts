@@ -39,7 +39,12 @@ export { SpiffeId } from './identity/spiffe-id.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { PathProfile } from './path/profile.js'
 export { type AllowUnknownOptions, allowUnknown, type LenientChecker } from './revocation/allow-unknown.js'
-export type { CertificateChecker, CertificateStatus, StatusQuestion } from './revocation/certificate-status.js'
+export type {
+  CertificateChecker,
+  CertificateStatus,
+  ManagedChecker,
+  StatusQuestion,
+} from './revocation/certificate-status.js'
 export type { RevocationChecker, RevocationContext, RevocationStatus } from './revocation/checker.js'
 export { crl } from './revocation/crl-checker.js'
 export type { CrlOptions } from './revocation/crl-options.js'

@@ -30,9 +30,12 @@ export interface Authenticator {
   authenticateSocket(socket: TLSSocket): Promise<Decision>
   /** Decides about octets from elsewhere. Never rejects. */
   authenticateChain(chain: PresentedChain): Promise<Decision>
-  /** Resolves when everything that was configured is loaded and fresh. */
+  /** Resolves when everything that was configured is loaded and fresh, the revocation checker's sources too; rejects with the reason where it is not. */
   ready(): Promise<void>
-  /** Stops watching files. Everything after it is refused with `ERR_CLIENT_CERT_NOT_READY`. */
+  /**
+   * Stops watching the files of `trust` and `intermediates`. Everything after it is refused with `ERR_CLIENT_CERT_NOT_READY`. What was given to it ready
+   * made, a revocation checker or a `TrustStore`, may be another's too, and is for whoever made it to close.
+   */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -97,7 +100,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const outcome = rules && (await judge(rules, authentication.identity, request, moment))
       trace.rules += performance.now() - authenticated
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
-      if (!closed && isSameEpoch(epoch, epochOf(settings)) && now() < endOf(authentication.path.notAfter)) {
+      if (!closed && isSameEpoch(epoch, epochOf(settings)) && holdsAt(authentication, now())) {
         return { authentication, outcome }
       }
     }
@@ -317,6 +320,10 @@ function decisionOf({ authentication, outcome }: Accepted, base: { decidedAt: Da
 
 /** How often a request is decided about anew when what it was decided with changes meanwhile. */
 const attempts = 3
+
+/** An answer of a checker that says nothing about its end was good for the moment it was given, and is for this request. */
+const holdsAt = ({ decidedAt, holdsUntil, path }: Authentication, at: number) =>
+  at < endOf(path.notAfter) && (at <= holdsUntil || holdsUntil === decidedAt)
 
 const isSameEpoch = (a: Epoch, b: Epoch) =>
   a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation && a.rules === b.rules

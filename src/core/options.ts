@@ -218,5 +218,11 @@ function revocationOf({ revocation }: AuthenticatorOptions): RevocationChecker |
     return 'none'
   }
   if (revocation === 'none' || typeof revocation?.check === 'function') return revocation
-  throw new ClientCertConfigError(`revocation: expected 'none' or a checker, got ${JSON.stringify(revocation)}`)
+  throw new ClientCertConfigError(`revocation: expected 'none' or a checker, got ${describe(revocation)}`)
+}
+
+function describe(revocation: unknown): string {
+  if (typeof revocation === 'function') return 'a function — call it: crl({ … })'
+  if (Array.isArray(revocation)) return 'a list — firstDefinite(…, …) asks several'
+  return typeof revocation === 'string' ? JSON.stringify(revocation) : revocation === null ? 'null' : typeof revocation
 }

@@ -10,6 +10,7 @@ import { oid } from '../x509/oid.js'
 import {
   type CertificateChecker,
   type CertificateStatus,
+  type ManagedChecker,
   type StatusQuestion,
   statusOfPath,
 } from './certificate-status.js'
@@ -43,7 +44,7 @@ const urlsOfCertificate = 4
  * const revocation = ocsp({ responder: 'http://ocsp.corp.example/' })
  * const auth = createAuthenticator({ trust: './clients-ca.pem', revocation })
  */
-export function ocsp(options: OcspOptions = {}): CertificateChecker {
+export function ocsp(options: OcspOptions = {}): ManagedChecker {
   return new OcspChecker(resolveOcspOptions(options))
 }
 
@@ -53,7 +54,7 @@ type Outcome =
   /** `passing`: it says nothing about the next moment. */
   | { readonly reason: string; readonly passing?: boolean }
 
-class OcspChecker implements CertificateChecker {
+class OcspChecker implements ManagedChecker {
   readonly name = 'ocsp'
   readonly #settings: OcspSettings
   readonly #memory = new OcspMemory()
@@ -71,11 +72,16 @@ class OcspChecker implements CertificateChecker {
   }
 
   get generation(): number {
-    return this.#generation + (this.#settings.delegateChecker?.generation ?? 0)
+    const closed = this.#closing.signal.aborted ? 1 : 0
+    return this.#generation + closed + (this.#settings.delegateChecker?.generation ?? 0)
+  }
+
+  get leafOnly(): boolean {
+    return this.#settings.leafOnly
   }
 
   check(path: CertificationPath, at: Date, context: RevocationContext): Promise<RevocationStatus> {
-    return statusOfPath(this, path, at, context, { leafOnly: this.#settings.leafOnly })
+    return statusOfPath(this, path, at, context, { leafOnly: this.leafOnly })
   }
 
   async ready(): Promise<void> {

@@ -76,6 +76,10 @@ function attempt<T>(option: string, path: string, read: () => T): T {
   }
 }
 
+/** Whether reading failed, and not what was read: it may succeed the next time, although nothing was changed. */
+export const isReadFailure = (error: unknown): boolean =>
+  error instanceof ClientCertConfigError && (error.cause as NodeJS.ErrnoException | undefined)?.syscall !== undefined
+
 function adviceFor(code: string | undefined): string {
   if (code === 'ENOENT') return 'is the path right? It is relative to the working directory of the process'
   if (code === 'EACCES' || code === 'EPERM') return 'let the user this process runs as read it'
