@@ -236,16 +236,17 @@ const onlyDelta = ({ certificate }: CrlQuestion): Finding => ({
 })
 
 function missing({ certificate, depth, crls }: CrlQuestion, covered: number) {
-  const [subject, issuer] = [quote(certificate.subject.toString()), quote(certificate.issuer.toString())]
-  const who = `${depth === 0 ? 'client' : 'intermediate'} ${subject}`
-  const [other] = crls.byIssuer(certificate.issuer)
+  const who = `${depth === 0 ? 'client' : 'intermediate'} ${quote(certificate.subject.toString())}`
+  const names = publicationPoints(certificate).flatMap(({ crlIssuers }) => crlIssuers)
+  const issuers = [...new Set(names.map((name) => quote(name.toString())))].join(' or ')
+  const [other] = names.flatMap((name) => crls.byIssuer(name))
   if (covered === 0 && other !== undefined)
     return {
-      reason: `CRL of ${issuer} (${other.where}) is about other certificates than ${who}, by its issuingDistributionPoint`,
+      reason: `CRL of ${nameOf(other)} (${other.where}) is about other certificates than ${who}, by its issuingDistributionPoint`,
       fix: 'add the CRL that its cRLDistributionPoints name',
     }
-  const fix = depth === 0 ? `add the CRL of ${issuer}` : `add the CRL of ${issuer}, or crl({ leafOnly: true })`
+  const fix = depth === 0 ? `add the CRL of ${issuers}` : `add the CRL of ${issuers}, or crl({ leafOnly: true })`
   const reason =
-    covered === 0 ? `no CRL of ${issuer} for ${who}` : `CRLs of ${issuer} cover only some reasons for ${who}`
+    covered === 0 ? `no CRL of ${issuers} for ${who}` : `CRLs of ${issuers} cover only some reasons for ${who}`
   return { reason, fix }
 }
