@@ -1,5 +1,4 @@
 import { groupBy } from '../group-by.js'
-import { duration, instant, quote } from '../help.js'
 import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
@@ -9,6 +8,7 @@ import { freshUntil } from './crl-freshness.js'
 import { allReasons, isInScope, type PublicationPoint, publicationPoints, reasonsCovered } from './crl-scope.js'
 import type { CrlSet } from './crl-set.js'
 import { CrlSigners } from './crl-signers.js'
+import { ended, missing, notBegun, notSigned, notUsable, onlyDelta, type Silence } from './crl-silence.js'
 import { byAge, isAhead, type KnownCrl, replaces } from './known-crl.js'
 
 export interface CrlPolicy {
@@ -22,7 +22,7 @@ export interface CrlPolicy {
 type Finding =
   | { readonly status: 'revoked'; readonly reason?: string; readonly since?: Date }
   | { readonly status: 'good'; readonly validUntil: number }
-  | { readonly status: 'silent'; readonly reason: string; readonly fix: string }
+  | Silence
 
 /**
  * RFC 5280 §6.3.3: the status of one certificate by CRLs. Differs from the RFC's loop where the loop's answer depends on the order of CRLs: every CRL
@@ -44,7 +44,7 @@ export class CrlStatus {
     const { certificate, crls } = question
     let covered = 0
     let validUntil = Number.POSITIVE_INFINITY
-    let silent: Extract<Finding, { status: 'silent' }> | undefined
+    let silent: Silence | undefined
     for (const point of publicationPoints(certificate)) {
       for (const name of point.crlIssuers) {
         const inScope = crls.byIssuer(name).filter(({ crl }) => isInScope(crl, certificate, point))
@@ -64,7 +64,7 @@ export class CrlStatus {
       }
     }
     if (covered === allReasons) return { status: 'good', validUntil }
-    const { reason, fix } = silent ?? missing(question, covered)
+    const { reason, fix } = silent ?? missing(question, crls, covered)
     return { status: 'unknown', reason, fix }
   }
 
@@ -104,7 +104,8 @@ export class CrlStatus {
       validUntil = Math.min(validUntil, this.#endOf(base))
     }
     if (bases.length > 0) return { status: 'good', validUntil }
-    return complete.unsigned === undefined ? onlyDelta(question) : notSigned(complete.unsigned)
+    if (complete.unsigned !== undefined) return notSigned(complete.unsigned)
+    return complete.early === undefined ? onlyDelta(scope[0] as KnownCrl) : notBegun(complete.early, at)
   }
 
   /** A forged CRL replaces none. */
@@ -112,10 +113,12 @@ export class CrlStatus {
     const { at } = question
     const signed: KnownCrl[] = []
     let unsigned: KnownCrl | undefined
+    let early: KnownCrl | undefined
     let until = Number.POSITIVE_INFINITY
     for (const known of [...crls].sort(byAge)) {
       const begins = known.crl.thisUpdate - this.#policy.skew
       if (!(begins <= at)) {
+        early = known
         until = Math.min(until, begins - 1)
         continue
       }
@@ -130,7 +133,7 @@ export class CrlStatus {
         until = Math.min(until, signer.until)
       }
     }
-    return { signed, unsigned, until }
+    return { signed, unsigned, early, until }
   }
 
   #isFresh(known: KnownCrl, at: number): boolean {
@@ -166,6 +169,8 @@ interface Newest {
   readonly signed: readonly KnownCrl[]
   /** Beside them, the newest that is not signed. */
   readonly unsigned: KnownCrl | undefined
+  /** The first of those that have not begun. */
+  readonly early: KnownCrl | undefined
   /** Milliseconds since 1970, inclusive: after that a signer has ended, or a CRL begins that may say otherwise. */
   readonly until: number
 }
@@ -203,50 +208,4 @@ const reasonNames = new Map(Object.entries(CRLReason).map(([name, code]) => [cod
 function revoked({ reason, revocationDate }: { reason: number | undefined; revocationDate: number }): Finding {
   const name = reason === undefined ? undefined : reasonNames.get(reason)
   return { status: 'revoked', since: new Date(revocationDate), ...(name === undefined ? {} : { reason: name }) }
-}
-
-const nameOf = ({ crl }: KnownCrl) => quote(crl.issuer.toString())
-
-function ended(known: KnownCrl, end: number, at: number): Finding {
-  const reason =
-    end === Number.NEGATIVE_INFINITY
-      ? `CRL of ${nameOf(known)} (${known.where}) has no nextUpdate`
-      : `CRL of ${nameOf(known)} ended ${duration(at - end)} ago (${instant(new Date(end))}, ${known.where})`
-  const fix =
-    end === Number.NEGATIVE_INFINITY ? 'have the CA write one, or crl({ maxAge })' : 'fix the job that renews it'
-  return { status: 'silent', reason, fix }
-}
-
-const notSigned = (known: KnownCrl): Finding => ({
-  status: 'silent',
-  reason: `CRL of ${nameOf(known)} (${known.where}) is signed by no certificate of that name under this trust anchor that may sign CRLs`,
-  fix: 'is it the CRL of another CA of the same name? A separate CRL issuer belongs into intermediates',
-})
-
-const notUsable = (known: KnownCrl, { reason, fix }: NonNullable<KnownCrl['flaw']>): Finding => ({
-  status: 'silent',
-  reason: `CRL of ${nameOf(known)} (${known.where}) ${reason}`,
-  fix,
-})
-
-const onlyDelta = ({ certificate }: CrlQuestion): Finding => ({
-  status: 'silent',
-  reason: `there is no complete CRL for ${quote(certificate.subject.toString())}, whose CA issued a delta CRL only or one that has not begun`,
-  fix: 'add the complete CRL',
-})
-
-function missing({ certificate, depth, crls }: CrlQuestion, covered: number) {
-  const who = `${depth === 0 ? 'client' : 'intermediate'} ${quote(certificate.subject.toString())}`
-  const names = publicationPoints(certificate).flatMap(({ crlIssuers }) => crlIssuers)
-  const issuers = [...new Set(names.map((name) => quote(name.toString())))].join(' or ')
-  const [other] = names.flatMap((name) => crls.byIssuer(name))
-  if (covered === 0 && other !== undefined)
-    return {
-      reason: `CRL of ${nameOf(other)} (${other.where}) is about other certificates than ${who}, by its issuingDistributionPoint`,
-      fix: 'add the CRL that its cRLDistributionPoints name',
-    }
-  const fix = depth === 0 ? `add the CRL of ${issuers}` : `add the CRL of ${issuers}, or crl({ leafOnly: true })`
-  const reason =
-    covered === 0 ? `no CRL of ${issuers} for ${who}` : `CRLs of ${issuers} cover only some reasons for ${who}`
-  return { reason, fix }
 }

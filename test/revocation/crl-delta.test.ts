@@ -138,7 +138,7 @@ describe('a delta CRL alone', () => {
     expect(await ask([delta(removed)])).toBe('unknown @0')
     expect(await ask([delta(revoked)])).toBe('revoked @0 keyCompromise')
     expect(await sentence(leaf, { anchors: [root], crls: [delta()] })).toBe(
-      'there is no complete CRL for "CN=alice", whose CA issued a delta CRL only or one that has not begun — add the complete CRL',
+      'there is a delta CRL of "CN=Root" (./test.crl) and no complete one — add the complete CRL it starts from',
     )
   })
 
