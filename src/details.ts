@@ -23,7 +23,8 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string }
   ERR_CLIENT_CERT_RENEGOTIATED: { protocol: string }
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: { peer: string | undefined; header: string; gate: string }
-  ERR_CLIENT_CERT_HEADER_MALFORMED: { header: string; preset: string; reason: string }
+  ERR_CLIENT_CERT_PROXY_REFUSED: { header: string; verdict: string | undefined; accepts: string }
+  ERR_CLIENT_CERT_HEADER_MALFORMED: { header: string; preset: string; reason: string; fix?: string }
   ERR_CLIENT_CERT_HEADER_AMBIGUOUS: { header: string; reason: string }
   ERR_CLIENT_CERT_RUNTIME: { runtime: string; reason: string }
   ERR_CLIENT_CERT_NOT_READY: { reason: string }
@@ -37,6 +38,7 @@ export interface AbsentDetail {
     | 'not-requested'
     | 'resumed-without'
     | 'behind-proxy'
+    | 'header-unread'
     | 'header-absent'
     | 'not-the-proxy'
     | 'preflight'
@@ -51,6 +53,11 @@ export interface AbsentDetail {
   /** The forwarded-certificate header that was looked for, in header mode, and who may send it. */
   header?: string
   gate?: string
+  /** This proxy has sent the header before, and what to look at in its configuration. */
+  wasSent?: boolean
+  whereToLook?: string
+  /** Presets whose header came although nobody reads headers here. */
+  presets?: readonly string[]
   /** Names of the certification authorities the server advertised, at most three. */
   advertised?: readonly string[]
   advertisedCount?: number

@@ -50,6 +50,11 @@ export const errorTable: { readonly [C in ClientCertErrorCode]: ErrorRow } = {
   ERR_CLIENT_CERT_PRINCIPAL: row(403, 'the application knows nobody by this certificate', 'RFC 9110 §15.5.4'),
   ERR_CLIENT_CERT_RENEGOTIATED: row(403, 'the connection changed its certificate', 'RFC 5246 §7.4.1.1'),
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: row(403, 'a certificate header from a peer that may not send it', 'RFC 9440 §4'),
+  ERR_CLIENT_CERT_PROXY_REFUSED: row(
+    403,
+    "the proxy's verdict on the certificate is not its accepting one",
+    'RFC 9440 §2.4',
+  ),
   ERR_CLIENT_CERT_HEADER_MALFORMED: row(400, 'a certificate header that does not decode', 'RFC 9440 §2'),
   ERR_CLIENT_CERT_HEADER_AMBIGUOUS: row(400, 'a certificate header that may have two authors', 'RFC 9440 §2.4'),
   ERR_CLIENT_CERT_RUNTIME: row(500, 'the runtime hides the peer certificate', '-'),
@@ -69,6 +74,8 @@ export interface AnswerOverrides {
   status?: number
   /** Let the message, and with it the client, name the code. */
   exposeReason?: boolean
+  /** Header fields beside those of the status. */
+  headers?: Readonly<Record<string, string>>
 }
 
 /**
@@ -108,7 +115,7 @@ export class ClientCertError<C extends ClientCertErrorCode = ClientCertErrorCode
     this.detail = bounded(detail)
     this.depth = options.depth
     this.status = options.status ?? status
-    this.headers = headersFor(this.status)
+    this.headers = { ...options.headers, ...headersFor(this.status) }
     this.expose = options.exposeReason === true
   }
 

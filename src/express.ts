@@ -1,4 +1,5 @@
 import type { NextFunction, Request } from 'express'
+import type { AnyResponse } from './core/caching.js'
 import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
 import { type ClientCertOptions, createMount } from './core/mount.js'
 import type { ClientIdentity } from './identity/identity.js'
@@ -17,7 +18,7 @@ declare global {
 }
 
 /** A handler that leaves Express to infer the types of the route it stands in. */
-export type ClientCertHandler = (request: AnyRequest, response: unknown, next: NextFunction) => void
+export type ClientCertHandler = (request: AnyRequest, response: AnyResponse, next: NextFunction) => void
 
 /**
  * Express middleware (4 and 5): every request carries a verified identity, or goes to the error handlers with a `ClientCertError`.
@@ -27,8 +28,8 @@ export type ClientCertHandler = (request: AnyRequest, response: unknown, next: N
  */
 export function clientCert(options: ClientCertOptions): ClientCertHandler {
   const mount = createMount(options)
-  return function clientCert(request, _response, next) {
-    void mount(request)
+  return function clientCert(request, response, next) {
+    void mount(request, response)
       .then((error) => {
         exposeIdentity(request)
         return error

@@ -27,7 +27,7 @@ declare module 'koa' {
 export function clientCert(options: ClientCertOptions): Middleware {
   const mount = createMount(options)
   return async function clientCert(context, next) {
-    const error = await mount(context.req)
+    const error = await mount(context.req, context.res)
     exposeIdentity(context)
     if (error !== undefined) throw error
     return next()

@@ -51,6 +51,14 @@ export const limits = {
   headerFields: 1_000,
   /** Octets of one forwarded-certificate header: percent-encoded PEM of `certificateBytes` at its worst expansion. */
   headerBytes: 65_536,
+  /** Parameters of one structured-field item, which mean nothing to us: RFC 9651 §3.1.2 asks for 256. */
+  headerParameters: 256,
+  /** Elements of one X-Forwarded-Client-Cert: one for each hop. */
+  forwardedElements: 32,
+  /** Octets of header values that are remembered with what they were decoded to and whose they are: 10,000 of RSA-2048, more of P-256. */
+  headerMemoryBytes: 64 * 1024 * 1024,
+  /** Octets of one file of proxy secrets: some hundreds of them. */
+  secretFileBytes: 65_536,
   /** Characters of one value that came from a peer, in any text we write. Go's error text was quadratic in CVE-2025-61729. */
   quotedCharacters: 256,
   /** Characters of one fact a refusal carries, and entries of a list in it: refusals are remembered. */

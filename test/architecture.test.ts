@@ -29,6 +29,7 @@ const roomMates: Record<string, string> = {
   'details.ts': 'errors',
   'help.ts': 'errors',
   'limits.ts': 'errors',
+  'file-watch.ts': 'errors',
   'group-by.ts': 'errors',
   'lru-map.ts': 'errors',
   'shared.ts': 'errors',
@@ -56,7 +57,7 @@ const forbiddenNames: Record<string, string> = {
 const ioModules: Record<string, readonly string[]> = {
   fs: [],
   net: ['isIP', 'isIPv4', 'isIPv6', 'BlockList', 'SocketAddress', 'Socket'],
-  http: ['STATUS_CODES', 'IncomingMessage', 'ServerResponse'],
+  http: ['STATUS_CODES', 'maxHeaderSize', 'IncomingMessage', 'ServerResponse'],
   https: [],
   http2: ['Http2ServerRequest', 'Http2ServerResponse', 'constants'],
   tls: ['TLSSocket', 'rootCertificates'],
@@ -70,8 +71,9 @@ const ioModules: Record<string, readonly string[]> = {
 type Exceptions = Record<string, string>
 const io: Exceptions = {
   'src/trust/pem-files.ts': 'reads the PEM and DER files an operator names',
-  'src/trust/file-watch.ts': 'asks whether those files have changed',
   'src/revocation/http-exchange.ts': 'the network: fetches CRLs and OCSP responses',
+  'src/file-watch.ts': 'asks whether files an operator names have changed',
+  'src/source/secret-file.ts': 'reads the file of proxy secrets an operator names',
 }
 const clock: Exceptions = {
   'src/revocation/document-fetcher.ts': 'when a document was asked for, and until when its answer is waited for',
@@ -89,8 +91,11 @@ const options: Record<string, string> = {
   AuthenticatorOptions: 'src/core/options.ts',
   MountOptions: 'src/core/mount.ts',
   PathProfile: 'src/path/profile.ts',
-  ForwardedHeaderOptions: 'src/source/forwarded-header.ts',
   OcspOptions: 'src/revocation/ocsp-options.ts',
+  ForwardedHeaderOptions: 'src/source/forwarded-options.ts',
+  ForwardedHeaderNames: 'src/source/forwarded-options.ts',
+  ProxySecretOptions: 'src/source/proxy-secret.ts',
+  ByPeerOptions: 'src/source/by-peer.ts',
 }
 
 // ── The rules ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -72,7 +72,8 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
     'not-requested': absent('not-requested', { requested: false }),
     'resumed-without': absent('resumed-without', around),
     'behind-proxy': absent('behind-proxy', around),
-    'header-absent': absent('header-absent', around),
+    'header-absent': absent('header-absent', { ...around, header: 'x-c', wasSent: true, whereToLook: 'look there' }),
+    'header-unread': absent('header-unread', { ...around, header: 'X-C', presets: ['envoy', 'cloud-foundry'] }),
     'not-the-proxy': absent('not-the-proxy', { ...around, header: 'X-C', gate: 'proxyAddress()' }),
     preflight: absent('preflight', around),
     probe: absent('probe', around),
@@ -159,6 +160,10 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: [
     { peer: '127.0.0.6', header: 'X-C', gate: "proxyAddress('10.0.0.0/8')" },
     { peer: undefined, header: 'X-C', gate: 'g' },
+  ],
+  ERR_CLIENT_CERT_PROXY_REFUSED: [
+    { header: 'x-v', verdict: 'FAILED:certificate has expired', accepts: 'SUCCESS' },
+    { header: 'x-v', verdict: undefined, accepts: '0' },
   ],
   ERR_CLIENT_CERT_HEADER_MALFORMED: [{ header: 'X-C', preset: 'envoy', reason: 'wants Key=Value' }],
   ERR_CLIENT_CERT_HEADER_AMBIGUOUS: [{ header: 'X-C', reason: 'occurs twice' }],

@@ -136,10 +136,10 @@ test.each(['express.mjs', 'koa.mjs'])('%s starts with the certificates it is giv
   expect([answer.status, JSON.parse(answer.body).subject]).toEqual([200, 'CN=bob'])
 })
 
-test('behind-nginx/server.mjs reads what nginx sends, from where nginx is', async () => {
+test('proxies/server.mjs reads what nginx sends, from where nginx is', async () => {
   const ca = write('clients-ca.pem', pki.trust)
   const issuing = write('issuing-ca.pem', pki.intermediate.certificate.pem)
-  const { port } = await start('behind-nginx/server.mjs', [ca, issuing])
+  const { port } = await start('proxies/server.mjs', ['nginx', ca, issuing])
   const alice = await pki.issue({ subject: 'CN=alice' })
   const headers = { 'X-SSL-Client-Cert': encodeURIComponent(alice.certificate.pem) }
   const answer = await ask({ port, headers })

@@ -47,6 +47,8 @@ export interface AuthenticatorInternals extends Authenticator {
   readonly [internals]: {
     decide(request: AnyRequest, reporting: Reporting): Promise<Decision>
     report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, remembered: boolean): void
+    /** Header fields decisions depend on. */
+    readonly fields: readonly string[]
   }
 }
 
@@ -98,6 +100,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const ofCertificate = memory.ofCertificate(key, epoch, at)
     if (ofCertificate !== undefined) {
       if (session !== undefined) memory.rememberSession(session, ofCertificate, epoch)
+      if ('accepted' in reading) reading.accepted?.()
       return [ofCertificate, true]
     }
     const refusalKey = key + presented.intermediates.map((der) => hash('sha256', der, 'base64')).join()
@@ -108,6 +111,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     try {
       const authentication = await validate(reading, presented, epoch, at)
       memory.remember(key, session, authentication, epoch)
+      if ('accepted' in reading) reading.accepted?.()
       return [authentication, false]
     } catch (error) {
       if (isClientCertError(error)) memory.rememberRefusal(refusalKey, error, epoch, at)
@@ -156,7 +160,11 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   }
 
   /** Time is read here, once. Whatever is thrown denies. */
-  async function decide(read: () => Reading, request: AnyRequest | undefined, reporting: Reporting): Promise<Decision> {
+  async function decide(
+    read: (at: number) => Reading | Promise<Reading>,
+    request: AnyRequest | undefined,
+    reporting: Reporting,
+  ): Promise<Decision> {
     let decidedAt = new Date(Number.NaN)
     const { enforced } = reporting
     let decision: Decision
@@ -165,7 +173,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const at = now()
       decidedAt = new Date(at)
       if (typeof at !== 'number' || Number.isNaN(decidedAt.getTime())) throw new RangeError('now() returned no time')
-      const accepted = await accept(read(), request, at)
+      const reading = read(at)
+      // Only a gate that has to wait costs a turn.
+      const accepted = await accept('then' in reading ? await reading : reading, request, at)
       const { identity, path, holdsUntil } = accepted.authentication
       decision = {
         decidedAt,
@@ -206,8 +216,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   }
 
   function decideRequest(request: AnyRequest, reporting: Reporting): Promise<Decision> {
-    quietly(() => checkServer(request))
-    return decide(() => source.read(request), request, reporting)
+    quietly(() => checkServer(request, source))
+    return decide((at) => source.read(request, at), request, reporting)
   }
 
   const authenticator: AuthenticatorInternals = {
@@ -223,7 +233,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       for (const store of settings.ownStores) store.close()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
-    [internals]: { decide: decideRequest, report },
+    [internals]: { decide: decideRequest, report, fields: source.fields ?? [] },
   }
   return Object.freeze(authenticator)
 }

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { type AnyClientCertError, ClientCertConfigError, nearest, refuseUnknownOptions, withAnswer } from '../errors.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, createAuthenticator, internals } from './authenticator.js'
+import { type AnyResponse, cachingFor } from './caching.js'
 import type { Decision } from './decision.js'
 import { decisionOf, recordDecision } from './guard.js'
 import { type AuthenticatorOptions, optionNames } from './options.js'
@@ -17,6 +18,12 @@ export interface MountOptions {
   skip?: (request: AnyRequest) => boolean
   /** How refusals are answered. */
   responses?: ResponseOptions
+  /**
+   * In header mode, what keeps caches from giving one client's answer to another (RFC 9440 §2.4), on answers and refusals alike: `'no-store'`
+   * (default) sets `Cache-Control: no-store`, `'vary'` adds the certificate's header fields to `Vary`, `'application'` leaves it to you. A
+   * handler may set another `Cache-Control` afterwards.
+   */
+  caching?: 'no-store' | 'vary' | 'application'
 }
 
 /** HTTP statuses by outcome, 400 to 599; `exposeReason` lets the body name the code. */
@@ -31,7 +38,7 @@ export interface ResponseOptions {
 /** An authenticator of its own, or a shared one; and how this mount behaves. */
 export type ClientCertOptions = (AuthenticatorOptions | { authenticator: Authenticator }) & MountOptions
 
-const mountOptionNames: readonly (keyof MountOptions)[] = ['mode', 'skip', 'responses']
+const mountOptionNames: readonly (keyof MountOptions)[] = ['mode', 'skip', 'responses', 'caching']
 const responseOptionNames: readonly (keyof ResponseOptions)[] = [
   'absent',
   'refused',
@@ -44,13 +51,16 @@ const responseOptionNames: readonly (keyof ResponseOptions)[] = [
 export type MountOutcome = AnyClientCertError | undefined
 
 /** Makes what is behind `clientCert` in every framework. The returned function never rejects. */
-export function createMount(options: ClientCertOptions): (request: AnyRequest) => Promise<MountOutcome> {
-  const { authenticator, mode, skip, answer } = digest(options)
+export function createMount(
+  options: ClientCertOptions,
+): (request: AnyRequest, response: AnyResponse) => Promise<MountOutcome> {
+  const { authenticator, mode, skip, answer, caching } = digest(options)
   const reportOnly = mode === 'report-only'
   const reporting = { enforced: !reportOnly, absentPasses: mode === 'optional' }
 
-  return async (request) => {
+  return async (request, response) => {
     if (isSkipped(skip, request)) return undefined
+    if (response.headersSent !== true) caching?.apply(response)
     const known = decisionOf(request, authenticator)
     const decision = known?.decision ?? (await authenticator[internals].decide(request, reporting))
     const error = refusalOf(decision, mode)
@@ -80,7 +90,7 @@ function digest(options: ClientCertOptions) {
   if (typeof options !== 'object' || options === null) {
     throw new ClientCertConfigError("clientCert: expected options — app.use(clientCert({ trust: './clients-ca.pem' }))")
   }
-  const { mode = 'required', skip, responses = {}, ...rest } = options
+  const { mode = 'required', skip, responses = {}, caching = 'no-store', ...rest } = options
   const modes = ['required', 'optional', 'report-only']
   if (!modes.includes(mode)) {
     const near = typeof mode === 'string' ? nearest(mode, modes) : undefined
@@ -90,7 +100,9 @@ function digest(options: ClientCertOptions) {
   }
   if (skip !== undefined && typeof skip !== 'function')
     throw new ClientCertConfigError(`clientCert: skip is a function of the request, got ${typeof skip}`)
-  return { authenticator: authenticatorOf(rest), mode, skip, answer: answering(responses) }
+  const authenticator = authenticatorOf(rest)
+  const cachePolicy = cachingFor(caching, authenticator[internals].fields)
+  return { authenticator, mode, skip, answer: answering(responses, cachePolicy?.headers ?? {}), caching: cachePolicy }
 }
 
 function authenticatorOf(options: Omit<ClientCertOptions, keyof MountOptions>): AuthenticatorInternals {
@@ -117,18 +129,22 @@ function authenticatorOf(options: Omit<ClientCertOptions, keyof MountOptions>): 
 }
 
 /** What a refusal becomes on its way to the client. */
-function answering(responses: ResponseOptions): (error: AnyClientCertError) => AnyClientCertError {
+function answering(
+  responses: ResponseOptions,
+  headers: Readonly<Record<string, string>>,
+): (error: AnyClientCertError) => AnyClientCertError {
   refuseUnknownOptions('clientCert: responses', responses, responseOptionNames)
   const { exposeReason = false, ...statuses } = responses
   if (typeof exposeReason !== 'boolean')
     throw new ClientCertConfigError('clientCert: responses.exposeReason is true or false')
   for (const [name, status] of Object.entries(statuses)) checkStatus(name, status)
+  const hasHeaders = Object.keys(headers).length > 0
   return (error) => {
     const kind = kindOf(error)
     const status = kind === undefined ? undefined : statuses[kind]
-    return status === undefined && !exposeReason
+    return status === undefined && !exposeReason && !hasHeaders
       ? error
-      : withAnswer(error, { exposeReason, ...(status === undefined ? {} : { status }) })
+      : withAnswer(error, { exposeReason, headers, ...(status === undefined ? {} : { status }) })
   }
 }
 

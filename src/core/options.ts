@@ -84,7 +84,7 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   if (onDecision !== undefined) expectType('onDecision', onDecision, 'function')
   if (log !== undefined && log !== false) expectType('log', log, 'function')
   if (typeof source?.read !== 'function')
-    throw new ClientCertConfigError('source: expected tlsSocket() or forwardedHeader({ … })')
+    throw new ClientCertConfigError('source: expected tlsSocket(), forwardedHeader({ … }) or byPeer({ … })')
   if (rules !== undefined && !isRule(rules)) {
     throw new ClientCertConfigError(
       'rules: expected a rule — rules.any(rules.dnsName("a.test"), …); a function becomes one by rules.custom("name", fn)',

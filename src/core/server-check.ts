@@ -1,10 +1,17 @@
-import type { AnyRequest } from '../source/source.js'
+import { maxHeaderSize } from 'node:http'
+import type { AnyRequest, CertificateSource } from '../source/source.js'
 
 const checked = new WeakSet<object>()
 
+interface ServerFacts {
+  requestCert?: unknown
+  ca?: unknown
+  maxHeaderSize?: unknown
+}
+
 /** Looks once at the server a request came through, and warns of what would surprise its operator. */
-export function checkServer({ socket }: AnyRequest): void {
-  const server = (socket as { server?: { requestCert?: unknown; ca?: unknown } }).server
+export function checkServer({ socket }: AnyRequest, { headerOctets = 0 }: CertificateSource): void {
+  const server = (socket as { server?: ServerFacts }).server
   if (server === undefined || checked.has(server)) return
   checked.add(server)
   // Node takes the public roots where `ca` is missing. We do not look at what Node trusts, but whoever reads socket.authorized does.
@@ -13,5 +20,13 @@ export function checkServer({ socket }: AnyRequest): void {
       type: 'MtlsIdentityWarning',
       code: 'MTLS_PUBLIC_ROOTS',
     })
+  }
+  // Node answers 431 by itself, and the application never hears of it.
+  const maximum = typeof server.maxHeaderSize === 'number' ? server.maxHeaderSize : maxHeaderSize
+  if (headerOctets > maximum) {
+    process.emitWarning(
+      `the proxy may send ${headerOctets} octets of headers with a chain of certificates, the server takes ${maximum} — http.createServer({ maxHeaderSize: 65536 }), or forward the client's certificate only and set intermediates:`,
+      { type: 'MtlsIdentityWarning', code: 'MTLS_HEADER_SIZE' },
+    )
   }
 }

@@ -1,7 +1,7 @@
 import { ClientCertConfigError } from '../errors.js'
+import { watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
 import type { CertificationPath } from '../path/certification-path.js'
-import { watchFiles } from '../trust/file-watch.js'
 import { type FileKind, type OperatorFile, readOperatorDirectory, readOperatorFile } from '../trust/pem-files.js'
 import type { Certificate } from '../x509/certificate.js'
 import {

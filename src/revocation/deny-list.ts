@@ -1,7 +1,7 @@
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import { watchFiles } from '../file-watch.js'
 import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
-import { watchFiles } from '../trust/file-watch.js'
 import { type FileKind, readOperatorFile } from '../trust/pem-files.js'
 import {
   type CertificateChecker,

@@ -363,7 +363,7 @@ describe('from anybody else', () => {
       }
       expect(decisions).toHaveLength(4)
       expect(log[0]).toBe(
-        `mtls-identity ERR_CLIENT_CERT_UNTRUSTED_PROXY: header ${header.toLowerCase()} from 127.0.0.1, not in proxyAddress('10.9.9.9') — add it if that is your proxy; if not, somebody reaches this port directly`,
+        `mtls-identity ERR_CLIENT_CERT_UNTRUSTED_PROXY: header ${header.toLowerCase()} from 127.0.0.1, not in proxyAddress('10.9.9.9') — add it if that is your proxy, or use unixSocket(); if not, somebody reaches this port directly`,
       )
     })
   }

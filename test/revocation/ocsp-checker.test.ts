@@ -246,6 +246,16 @@ describe('whom certificates name', () => {
     expect(refused.requests).toHaveLength(4)
   })
 
+  test('the second is not asked where the first took its time', async () => {
+    const it = scene({ fromCertificate: true })
+    it.reply = ({ url }) => {
+      it.time += 1_001
+      return new FetchError('timeout', url, 'it did not answer')
+    }
+    expect(reasonOf(await it.ask({ leaf: client('http://one.test/', 'http://two.test/') }))).toContain('one.test')
+    expect(it.requests).toHaveLength(1)
+  })
+
   test('a certificate that names nobody has an unknown status', async () => {
     const it = scene({ fromCertificate: true })
     expect(reasonOf(await it.ask())).toContain('its certificate names none over http')
@@ -405,6 +415,21 @@ describe('what is remembered', () => {
     }
   })
 
+  test('a refresh that fails is tried again after a moment, not at every request', async () => {
+    const it = scene()
+    it.reply = it.says(signed(0))
+    it.time = validUntil(await it.ask())
+    it.reply = down
+    for (let i = 0; i < 5; i++) {
+      expect((await it.ask()).status).toBe('good')
+      await turn()
+    }
+    expect(it.requests).toHaveLength(2)
+    it.time += 5 * second
+    await it.ask()
+    expect(it.requests).toHaveLength(3)
+  })
+
   test('HTTP freshness shortens, and never lengthens', async () => {
     const it = scene()
     it.reply = { bytes: it.says(signed(0)), freshUntil: at + minute }
@@ -505,18 +530,6 @@ describe('what is remembered', () => {
     it.time += 5 * second
     it.reply = it.says()
     expect([(await it.ask()).status, (await it.ask({ profile: lax })).status]).toEqual(['good', 'good'])
-  })
-
-  test(`ocspAnswers: ${limits.ocspAnswers} are remembered, the oldest forgotten`, async () => {
-    const { OcspMemory } = await import('../../src/revocation/ocsp-memory.js')
-    const memory = new OcspMemory()
-    const answer = { status: 'good', thisUpdate: 1, nextUpdate: 2, freshUntil: 2, usableUntil: 2 } as const
-    const learn = (n: number) =>
-      memory.learn(String(n), answer, resolveProfile(), { refreshFrom: 1, freshUntil: 2, url: '' })
-    for (let n = 0; n < limits.ocspAnswers; n++) learn(n)
-    expect(memory.get('0')).toBeDefined()
-    learn(limits.ocspAnswers)
-    expect([memory.get('0') === undefined, memory.get('1') === undefined]).toEqual([false, true])
   })
 })
 
@@ -740,6 +753,7 @@ describe('delegates whose status somebody else knows', () => {
     delegates.generation++
     expect(it.checker.generation).toBe(generation + 1)
     expect((await it.ask()).status).toBe('good')
+    await it.ask()
     expect([delegates.asked.length, it.requests.length]).toEqual([2, 1])
     delegates.answer = { status: 'revoked' }
     delegates.generation++
