@@ -29,7 +29,7 @@ const removed = sharedMap<Map<string, Buffer>>('proxy-secrets')
  * best together with {@link allOf} and an address. The secret is compared in constant time and removed from the request.
  *
  * @example
- * proxySecret({ header: 'X-Proxy-Secret', secrets: [process.env.PROXY_SECRET] })
+ * proxySecret({ header: 'X-Proxy-Secret', secrets: { file: './proxy-secret' } })
  */
 export function proxySecret(options: ProxySecretOptions): ProxySecretGate {
   if (typeof options !== 'object' || options === null) {
