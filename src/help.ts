@@ -183,7 +183,7 @@ function absent(detail: AbsentDetail): string {
     case 'not-the-proxy':
       return `the peer ${detail.peer ?? 'without an address'} sent no ${detail.header}, and is not in ${detail.gate}, who alone may — let clients come through the proxy, or add its address`
     case 'preflight':
-      return `on a CORS preflight (Origin ${quote(detail.origin ?? '')}), for which browsers send no certificate — mount cors() before clientCert(); a proxy with verify "on" must be "optional"`
+      return `on a CORS preflight (Origin ${quote(detail.origin ?? '')}), for which browsers send no certificate — mount cors() before clientCert(), or preflight: 'answer'; a proxy with verify "on" must be "optional"`
     case 'probe':
       return `on ${detail.method} ${quote(detail.path ?? '')} from ${quote(detail.agent ?? 'a probe')} — skip: r => r.url === ${quote(detail.path ?? '')}, or probe a second, plain port`
     case 'not-among-advertised':

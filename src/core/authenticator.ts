@@ -250,6 +250,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   }
 
   const checkRule = (rule: Rule) => checkRuleBinding(rule, settings.trust.current())
+  // Another CA may come with a reload.
+  const stopChecking = rules === undefined ? () => {} : settings.trust.onReload(() => checkRule(rules))
   if (rules !== undefined) checkRule(rules)
 
   const authenticator: AuthenticatorInternals = {
@@ -265,6 +267,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       closed = true
       for (const store of settings.ownStores) store.close()
       settings.closeRules()
+      stopChecking()
       exceptions?.close()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),

@@ -47,7 +47,9 @@ export class PrincipalMemory {
   async of(identity: ClientIdentity, epoch: Epoch, at: number): Promise<KnownPrincipal> {
     const { trust, intermediates, revocation, rules } = epoch
     const generation = [trust.generation, intermediates?.generation, revocation, rules].join()
-    const key = `${identity.via} ${identity.fingerprint} ${generation}`
+    const { via, fingerprint, anchor } = identity
+    // The anchor too: which one vouches may depend on what the client sends, and resolve() may ask.
+    const key = `${via} ${fingerprint} ${anchor.fingerprint} ${anchor.name ?? ''} ${generation}`
     const known = this.#known.get(key)
     if (known !== undefined && at >= known.asked && at < known.asked + this.#lifetime) {
       return { principal: await known.answer, until: this.#end(known.asked) }

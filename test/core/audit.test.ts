@@ -6,6 +6,7 @@ import {
   type AuthenticatorOptions,
   createAuthenticator,
   type Decision,
+  errorTable,
   rules,
 } from '../../src/index.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
@@ -125,6 +126,19 @@ test('an exception is in it', async () => {
     reason: 'a\\nb',
     uses: 1,
   })
+})
+
+test('O-02: what a metric would count by is a closed set, whoever comes', async () => {
+  const seen = new Set<string>()
+  const known = new Set(['accepted', 'absent', 'refused', ...Object.keys(errorTable), 'tls', 'proxy', 'undefined'])
+  for (let i = 0; i < 20; i++) {
+    const client = await pki.issue({ subject: `CN=client ${i}` })
+    const { audit } = await decide(client, { rules: rules.custom('even', () => i % 2 === 0) })
+    for (const label of [audit.outcome, String(audit.code), String(audit.via)]) seen.add(label)
+    expect(audit.rule).toBe('custom("even")')
+  }
+  expect([...seen].filter((label) => !known.has(label))).toEqual([])
+  expect(seen.size).toBe(5)
 })
 
 test('O-05: a listener that throws, rejects or takes its time changes nothing', async () => {

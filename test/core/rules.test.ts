@@ -1,7 +1,8 @@
 /** Rules within an authenticator: what is said of them, what changes under way, whose name they take. */
 import { writeFileSync } from 'node:fs'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { createAuthenticator, type Decision, explain, rules } from '../../src/index.js'
+import { makeGuard, recordDecision } from '../../src/core/guard.js'
+import { createAuthenticator, type Decision, explain, rules, TrustStore } from '../../src/index.js'
 import { createTestAuthority, createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { noon, present, temporaryFolder } from '../support/pki.js'
 
@@ -125,6 +126,33 @@ describe('I-02: a rule that names a client, and not whose', () => {
   ])('%s', async (_, make, isWarned) => {
     const given = await options()
     expect(await warnings(() => createAuthenticator({ ...given, rules: make() }))).toHaveLength(isWarned ? 1 : 0)
+  })
+
+  test('is warned about when another CA comes with a reload', async () => {
+    const other = await createTestAuthority({ now: noon, subject: 'CN=Other CA' })
+    writeFileSync(folder('ca.pem'), pki.trust)
+    const store = TrustStore.load(folder('ca.pem'), { watch: false })
+    const rule = rules.commonName('a')
+    expect(await warnings(() => createAuthenticator({ trust: store, revocation: 'none', rules: rule }))).toEqual([])
+    writeFileSync(folder('ca.pem'), pki.trust + other.certificate.pem)
+    expect(await warnings(() => store.reload())).toHaveLength(1)
+    expect(await warnings(() => store.reload())).toEqual([])
+  })
+
+  test('a rule of a guard is looked at too', async () => {
+    const guard = makeGuard(rules.uri('urn:a'))
+    const auth = createAuthenticator({ ...(await options()), log: false, now })
+    const request = {} as never
+    const decision = await auth.authenticateChain(chainOf(alice))
+    recordDecision(request, {
+      authenticator: auth as never,
+      decision,
+      reportOnly: false,
+      passed: true,
+      answer: (error) => error,
+    })
+    expect(await warnings(() => guard(request))).toHaveLength(1)
+    expect(await warnings(() => guard(request))).toEqual([])
   })
 
   test('with one CA nothing is said', async () => {
