@@ -79,8 +79,8 @@ class CrlChecker implements ManagedChecker {
     await this.#files?.started
     await this.#downloads?.started
     if (this.#isClosed) return { status: 'unknown', reason: `${this.name} was closed`, fix: 'make another one' }
-    const status = await this.#status.of(question, this.#holdings.current())
-    return this.#downloads === undefined ? this.#explain(status) : this.#learn(question, status, this.#downloads)
+    if (this.#downloads !== undefined) return this.#learn(question, this.#downloads)
+    return this.#explain(await this.#status.of(question, this.#holdings.current()))
   }
 
   async ready(): Promise<void> {
@@ -105,19 +105,25 @@ class CrlChecker implements ManagedChecker {
     this.#downloads?.close()
   }
 
-  /** Whoever's status is unknown waits for what may be fetched, up to the first that tells it; for all others it is fetched behind their backs. */
-  async #learn(
-    question: StatusQuestion,
-    before: CertificateStatus,
-    downloads: CrlDownloads,
-  ): Promise<CertificateStatus> {
-    let status = before
-    const pending = new Set(downloads.ask(question, status.status === 'unknown'))
-    for (const flight of pending) void flight.then(() => pending.delete(flight))
-    while (status.status === 'unknown' && pending.size > 0) {
-      const { generation } = this.#holdings
-      await Promise.race(pending)
-      if (this.#holdings.generation !== generation) status = await this.#status.of(question, this.#holdings.current())
+  /**
+   * Whoever's status is unknown waits for what may be fetched, up to the first complete CRL that tells it, and for the delta CRL; for all others it is
+   * fetched behind their backs.
+   */
+  async #learn(question: StatusQuestion, downloads: CrlDownloads): Promise<CertificateStatus> {
+    let { generation } = this.#holdings
+    let status = await this.#status.of(question, this.#holdings.current())
+    const isNeeded = status.status === 'unknown'
+    const pending = new Set(downloads.ask(question, isNeeded))
+    for (const flight of pending) void flight.end.then(() => pending.delete(flight))
+    const isEnough = () =>
+      status.status === 'revoked' || (status.status === 'good' && ![...pending].some(({ isDelta }) => isDelta))
+    while (isNeeded && !isEnough()) {
+      // What came while the last answer was being worked out counts, too.
+      if (this.#holdings.generation !== generation) {
+        generation = this.#holdings.generation
+        status = await this.#status.of(question, this.#holdings.current())
+      } else if (pending.size > 0) await Promise.race([...pending].map(({ end }) => end))
+      else break
     }
     if (status.status === 'good')
       return { ...status, validUntil: Math.min(status.validUntil, downloads.askAgainAt(question)) }

@@ -1,6 +1,7 @@
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
 import type { Certificate } from '../x509/certificate.js'
+import type { DistributionPoint } from '../x509/shared-extensions.js'
 import type { StatusQuestion } from './certificate-status.js'
 import { parseCrls } from './crl-bundle.js'
 import type { CrlReports } from './crl-files.js'
@@ -23,6 +24,20 @@ interface Download {
   failures: number
   error: Error | undefined
   running: Promise<void> | undefined
+}
+
+/** An address as a certificate names it. */
+interface Named {
+  readonly download: Download
+  /** For the delta CRL: freshestCRL. */
+  readonly isDelta: boolean
+}
+
+/** A fetch that is under way. */
+export interface Flight {
+  /** Never rejects. */
+  readonly end: Promise<void>
+  readonly isDelta: boolean
 }
 
 /** Fetches CRLs: configured addresses at start and before each ends, those of certificates when they are needed. */
@@ -64,32 +79,28 @@ export class CrlDownloads {
    *
    * @param isNeeded its status is unknown: also addresses that never gave anything are asked, and those that gave nothing of use
    */
-  ask(question: StatusQuestion, isNeeded: boolean): readonly Promise<void>[] {
+  ask({ certificate, at }: StatusQuestion, isNeeded: boolean): readonly Flight[] {
     if (this.#isClosed) return []
-    const { at } = question
-    const named = this.#namedBy(question.certificate)
+    const named = this.#namedBy(certificate)
+    const configured = this.#configured.map((download) => ({ download, isDelta: false }))
     const wanted = isNeeded
-      ? [...this.#configured, ...named].filter(
-          ({ dueAt, neededAt, running }) => running || !(Math.min(dueAt, neededAt) > at),
-        )
-      : named.filter(({ url, dueAt }) => !(dueAt > at) && this.#holdings.offeredBy(url).length > 0)
-    return wanted.map((download) => this.#refresh(download))
+      ? [...configured, ...named].filter(({ download }) => download.running !== undefined || isDue(download, at))
+      : named.filter((each) => !(each.download.dueAt > at) && this.#isOfUse(each))
+    return wanted.map(({ download, isDelta }) => ({ end: this.#refresh(download), isDelta }))
   }
 
   /** Why an address that may know about a certificate gave nothing; undefined where all gave something. Refusals of the fetch policy have their own fix. */
   reasonFor({ certificate }: StatusQuestion): SentenceHalves | undefined {
-    const failed = [...this.#namedBy(certificate), ...this.#configured].find(({ error }) => error !== undefined)
-    if (failed?.error instanceof FetchError)
-      return halvesOf(failed.error, 'make it reachable from here, or crl({ files })')
-    return failed?.error && { ...halvesOf(failed.error, ''), fix: 'is that where the CA publishes its CRL?' }
+    const asked = [...this.#namedBy(certificate).map(({ download }) => download), ...this.#configured]
+    const error = asked.find((download) => download.error !== undefined)?.error
+    if (error instanceof FetchError) return halvesOf(error, 'make it reachable from here, or crl({ files })')
+    return error && { ...halvesOf(error, ''), fix: 'is that where the CA publishes its CRL?' }
   }
 
   /** Until when the answer about a certificate may be remembered, lest nobody asks for the next CRL before this one has ended. */
   askAgainAt({ certificate, at }: StatusQuestion): number {
-    const due = this.#namedBy(certificate)
-      .filter(({ url }) => this.#holdings.offeredBy(url).length > 0)
-      .map(({ dueAt }) => dueAt)
-    return Math.max(Math.min(...due), at + firstRetry)
+    const due = this.#namedBy(certificate).filter((each) => this.#isOfUse(each))
+    return Math.max(Math.min(...due.map(({ download }) => download.dueAt)), at + firstRetry)
   }
 
   close(): void {
@@ -98,8 +109,17 @@ export class CrlDownloads {
     this.#fetcher.close()
   }
 
-  #namedBy(certificate: Certificate): readonly Download[] {
-    return this.#settings.fromCertificate ? urlsOf(certificate).map((url) => this.#download(url)) : []
+  #namedBy(certificate: Certificate): readonly Named[] {
+    if (!this.#settings.fromCertificate) return []
+    const { cRLDistributionPoints = [], freshestCRL = [] } = certificate.extensions
+    const [complete, delta] = [urlsOf(cRLDistributionPoints), urlsOf(freshestCRL)]
+    const urls = [...new Set([...complete, ...delta])].slice(0, limits.crlUrlsPerCertificate)
+    return urls.map((url) => ({ download: this.#download(url), isDelta: delta.includes(url) }))
+  }
+
+  /** It has told something before; or it has a delta CRL, without which the status may be known all the same, and be an old one. */
+  #isOfUse({ download, isDelta }: Named): boolean {
+    return isDelta || this.#holdings.offeredBy(download.url).length > 0
   }
 
   #download(url: string): Download {
@@ -179,6 +199,8 @@ export class CrlDownloads {
   }
 }
 
+const isDue = ({ dueAt, neededAt }: Download, at: number) => !(Math.min(dueAt, neededAt) > at)
+
 const newDownload = (url: string, isConfigured: boolean): Download => ({
   url,
   isConfigured,
@@ -203,13 +225,12 @@ const untilRefresh = (left: number) => Math.min(longestWait, Math.max(shortestWa
 const backoff = (failures: number) =>
   Math.min(lastRetry, firstRetry * 2 ** Math.min(failures - 1, 10)) * (0.75 + Math.random() / 2)
 
-/** The http addresses a certificate names for the whole of a CRL (RFC 5280 §4.2.1.13, §4.2.1.15). What no fetcher would ask is left out. */
-function urlsOf({ extensions: { cRLDistributionPoints = [], freshestCRL = [] } }: Certificate): readonly string[] {
-  const names = [...cRLDistributionPoints, ...freshestCRL].flatMap(({ fullName = [] }) => fullName)
-  const urls = names.flatMap((name) =>
+/** The http addresses a certificate names for whole CRLs (RFC 5280 §4.2.1.13, §4.2.1.15). What no fetcher would ask is left out. */
+function urlsOf(points: readonly DistributionPoint[]): readonly string[] {
+  const names = points.flatMap(({ fullName = [] }) => fullName)
+  return names.flatMap((name) =>
     name.type === 'uniformResourceIdentifier' && isFetched(name.value) ? [name.value] : [],
   )
-  return [...new Set(urls)].slice(0, limits.crlUrlsPerCertificate)
 }
 
 const isFetched = (url: string) => /^https?:/i.test(url) && url.length <= limits.fetchUrlCharacters

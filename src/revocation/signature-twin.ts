@@ -10,7 +10,7 @@ const orders: ReadonlyMap<string, bigint> = new Map([
   [oid.p384, 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n],
   [
     oid.p521,
-    0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
+    0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
   ],
   ['1.3.132.0.10', 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n], // secp256k1
   ['1.3.36.3.3.2.8.1.1.7', 0xa9fb57dba1eea9bc3e660a909d838d718c397aa3b561a6f7901e0e82974856a7n], // brainpoolP256r1

@@ -33,7 +33,10 @@ export interface Deciding {
 
 /** An authenticator at noon. */
 export function deciding(
-  options: Partial<AuthenticatorOptions> & { trust: AuthenticatorOptions['trust']; revocation: RevocationChecker },
+  options: Partial<AuthenticatorOptions> & {
+    trust: AuthenticatorOptions['trust']
+    revocation: RevocationChecker | 'none'
+  },
   clock = { now: noon.getTime() },
 ): Deciding {
   const auth = closing(createAuthenticator({ log: false, watch: false, now: () => clock.now, ...options }))
