@@ -98,7 +98,9 @@ export class CrlStatus {
     }
     for (const base of bases) {
       const entry = find(base, certificate)
-      if (entry !== undefined && !isReleased) return revoked(entry)
+      // §5.3.1: only what was on hold comes back
+      const isBack = isReleased && entry?.reason === CRLReason.certificateHold
+      if (entry !== undefined && !isBack) return revoked(entry)
       // (a) past its nextUpdate it says nothing about those it does not list
       if (!this.#isFresh(base, at)) return ended(base, this.#endOf(base), at)
       validUntil = Math.min(validUntil, this.#endOf(base))

@@ -29,6 +29,13 @@ describe('what both say', () => {
     { name: 'the complete CRL lists it, the delta says nothing', base: revoked, says: 'revoked @0 keyCompromise' },
     { name: 'the delta lists it', newer: revoked, says: 'revoked @0 keyCompromise' },
     { name: 'on hold in the complete CRL, removed in the delta', base: held, newer: removed, says: 'good' },
+    {
+      name: 'compromised in the complete CRL, removed in the delta: nobody gets a key back',
+      base: revoked,
+      newer: removed,
+      says: 'revoked @0 keyCompromise',
+    },
+    { name: 'listed without a reason, removed in the delta', base: lists(), newer: removed, says: 'revoked @0' },
     { name: 'on hold in the complete CRL', base: held, says: 'revoked @0 certificateHold' },
     { name: 'on hold, then revoked', base: held, newer: revoked, says: 'revoked @0 keyCompromise' },
     { name: 'put on hold since', newer: held, says: 'revoked @0 certificateHold' },
@@ -83,7 +90,6 @@ describe('(c): which complete CRL a delta CRL goes with', () => {
   test('none with a complete CRL of version 1, which has no number', async () => {
     const version1 = complete({ version: 1, ...lists() })
     expect(await ask([version1, delta(removed)])).toBe('revoked @0')
-    expect(await ask([complete(lists()), delta(removed)])).toBe('good')
     expect(await ask([complete({ version: 1 }), delta(revoked)])).toBe('revoked @0 keyCompromise')
   })
 
@@ -114,6 +120,17 @@ describe('(c): which complete CRL a delta CRL goes with', () => {
       expect(await ask([complete(), delta({ ...revoked, ...odd })])).toBe('revoked @0 keyCompromise')
       expect(await ask([complete(held), delta({ ...removed, ...odd })])).toBe('revoked @0 certificateHold')
     }
+  })
+
+  test('newer than one of two complete CRLs that contradict each other, it is heard where it revokes', async () => {
+    // Of one second, one numbered far ahead: the delta CRL follows the other.
+    const [ahead, base] = [complete({ number: 20 }), complete()]
+    const same = { thisUpdate: -7200 }
+    expect(await ask([ahead, base, delta({ ...revoked, ...same })])).toBe('revoked @0 keyCompromise')
+    expect(await ask([ahead, delta({ ...revoked, ...same })])).toBe('good')
+    expect(await ask([complete({ number: 20, ...held }), base, delta({ ...removed, ...same })])).toBe(
+      'revoked @0 certificateHold',
+    )
   })
 
   test('of another scope, it is about others', async () => {
