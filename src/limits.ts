@@ -43,6 +43,8 @@ export const limits = {
   crlSigners: 4,
   /** Signed CRLs that are kept although their source offers them no more, and addresses of certificates that are remembered. */
   crlsKept: 1_000,
+  /** CRLs that are kept in the same way although nobody found them to be signed yet. Each costs a signature where it is asked about. */
+  crlsUnsigned: 16,
   /** Addresses of CRLs that are asked for one certificate. */
   crlUrlsPerCertificate: 4,
   /** Octets of a deny list: 200,000 fingerprints with colons. */

@@ -16,6 +16,8 @@ export interface CrlPolicy {
   readonly skew: number
   /** Milliseconds after thisUpdate for which a CRL is believed; Infinity leaves it to nextUpdate, which it must have then. */
   readonly maxAge: number
+  /** Certificates of CRL issuers that one client presents serve the next, too: one who leaves them out must not be judged by an older CRL. */
+  readonly remembersSigners: boolean
 }
 
 /** What the CRLs of one scope say about a certificate, newest first. */
@@ -30,10 +32,13 @@ type Finding =
  */
 export class CrlStatus {
   readonly #policy: CrlPolicy
-  readonly #signers = new CrlSigners((path, question) => this.#unrevokedUntil(path, question as CrlQuestion))
+  readonly #signers: CrlSigners
 
   constructor(policy: CrlPolicy) {
     this.#policy = policy
+    const unrevokedUntil = (path: CertificationPath, question: StatusQuestion) =>
+      this.#unrevokedUntil(path, question as CrlQuestion)
+    this.#signers = new CrlSigners(unrevokedUntil, policy.remembersSigners)
   }
 
   async of(question: StatusQuestion, crls: CrlSet): Promise<CertificateStatus> {
@@ -127,13 +132,12 @@ export class CrlStatus {
       if (signed.some((newer) => replaces(newer, known, !this.#isFresh(known, at)))) continue
       const signer = await this.#signers.signerOf(known.crl, question)
       if (signer === undefined) {
-        known.signer ??= null
         unsigned ??= known
-      } else {
-        known.signer = signer.certificate.publicKey.der
-        signed.push(known)
-        until = Math.min(until, signer.until)
+        continue
       }
+      known.signer = signer.certificate.publicKey.der
+      signed.push(known)
+      until = Math.min(until, signer.until)
     }
     return { signed, unsigned, early, until }
   }

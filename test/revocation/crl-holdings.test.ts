@@ -4,7 +4,8 @@ import { CrlHoldings } from '../../src/revocation/crl-holdings.js'
 import { KnownCrl } from '../../src/revocation/known-crl.js'
 import { asker, known, verdictOf } from '../support/crl-answers.js'
 import { type CrlPlan, forgeCrl } from '../support/crl-forge.js'
-import { forge, poolKey } from '../support/path-forge.js'
+import { keyUsage } from '../support/path-der.js'
+import { type Forged, forge, poolKey } from '../support/path-forge.js'
 
 const hour = 3600
 const root = forge({ subject: 'Root', key: poolKey(40) })
@@ -84,10 +85,25 @@ describe('R-15: a source that offers less than before', () => {
       offer('file', forged(4))
       expect(await ask()).toBe('revoked @0')
       offer('file', numbered(1))
-      // The forged ones are known for what they are, and gone.
-      expect(numbers()).toEqual([1, 2])
       expect(await ask()).toBe('revoked @0')
+      // Nobody knows that they are forged, until the CA has published one that is newer.
+      expect(numbers()).toEqual([1, 2, 3, 4])
+      offer('file', numbered(5))
+      expect(await ask()).toBe('good')
+      offer('file', numbered(6))
+      expect(numbers()).toEqual([6, 5])
     }
+  })
+
+  test('nor one whose signer was not at hand when it was asked about', async () => {
+    const signer = forge({ subject: 'Root', issuer: root, key: poolKey(52), extensions: [keyUsage(0x02)] })
+    const { held, offer } = holdings()
+    offer('file', numbered(2, { ...lists, signer: signer.key }), numbered(1))
+    const askWith = async (...via: Forged[]) =>
+      verdictOf(await asker(leaf, { anchors: [root], via })(held.current().all))
+    expect(await askWith()).toBe('good')
+    offer('file', numbered(1))
+    expect(await askWith(signer)).toBe('revoked @0')
   })
 
   test('what one source offers, another does not take away', async () => {
@@ -203,7 +219,21 @@ describe('memory', () => {
   const made = (der: Uint8Array, more: Partial<KnownCrl> = {}) =>
     Object.assign(new KnownCrl(Object.create(crl, { der: { value: der } }), index, './made.crl'), more)
 
-  test('of CRLs that nobody asked about, no more octets are kept than one may have: the last', () => {
+  test('of CRLs that nobody found to be signed, limits.crlsUnsigned: the last', async () => {
+    const { offer, numbers, ask } = holdings()
+    const keptAfter = (count: number) => {
+      for (let n = 1; n <= count; n++) offer('file', forged(n))
+      offer('file')
+      return numbers()
+    }
+    const all = Array.from({ length: limits.crlsUnsigned }, (_, n) => n + 1)
+    expect(keptAfter(limits.crlsUnsigned)).toEqual(all)
+    expect(keptAfter(limits.crlsUnsigned + 1)).toEqual(all.map((n) => n + 1))
+    expect(await ask()).toBe('unknown @0')
+    expect(keptAfter(1).length).toBe(limits.crlsUnsigned)
+  })
+
+  test('and no more octets of them than one may have: the last', () => {
     const held = new CrlHoldings()
     let count = 0
     const offer = (octets: number) => {

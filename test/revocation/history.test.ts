@@ -94,7 +94,7 @@ class History {
 
   #makeAuthenticator() {
     const holdings = this.#holdings
-    const status = new CrlStatus({ skew: 300_000, maxAge: Number.POSITIVE_INFINITY })
+    const status = new CrlStatus({ skew: 300_000, maxAge: Number.POSITIVE_INFINITY, remembersSigners: true })
     const checker = { statusOf: (question: StatusQuestion) => status.of(question, holdings.current()) }
     const revocation: RevocationChecker = {
       name: 'holdings',

@@ -57,7 +57,7 @@ export function asker(leaf: Encoded, surroundings: Omit<Surroundings, 'crls'>) {
   const paths = verifiedPaths(Certificate.parse(leaf.der), snapshot(anchors), pool, profile, at.getTime())
   const { value } = paths.next()
   if (!isPath(value)) throw value
-  const engine = surroundings.engine ?? new CrlStatus({ skew, maxAge })
+  const engine = surroundings.engine ?? new CrlStatus({ skew, maxAge, remembersSigners: true })
   return async (crls: Surroundings['crls']): Promise<RevocationStatus> => {
     const set = new CrlSet(crls.map((crl) => known(crl)))
     const checker = { statusOf: (question: StatusQuestion) => engine.of(question, set) }
