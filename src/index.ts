@@ -31,6 +31,7 @@ export type {
 export { SpiffeId } from './identity/spiffe-id.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { PathProfile } from './path/profile.js'
+export type { LoadContext } from './refresher.js'
 export type { RevocationChecker, RevocationStatus } from './revocation/checker.js'
 export type { CustomRuleOptions, Rule, RuleRequest } from './rules/rule.js'
 export * as rules from './rules.js'
@@ -41,6 +42,14 @@ export { tlsSocket } from './source/tls-socket.js'
 export { proxyAddress, type TrustedProxy } from './source/trusted-proxy.js'
 export type { Trust, TrustSource } from './trust/trust-option.js'
 export type { TrustAnchor, TrustSnapshot } from './trust/trust-snapshot.js'
-export { type ReloadListener, type ReloadResult, TrustStore } from './trust/trust-store.js'
+export {
+  type ReloadEvent,
+  type ReloadListener,
+  type ReloadResult,
+  type TrustContent,
+  type TrustProviderOptions,
+  TrustStore,
+  type TrustStoreOptions,
+} from './trust/trust-store.js'
 export type { Certificate } from './x509/certificate.js'
 export { type AttributeTypeAndValue, DistinguishedName } from './x509/name.js'

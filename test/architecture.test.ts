@@ -30,6 +30,7 @@ const roomMates: Record<string, string> = {
   'limits.ts': 'errors',
   'group-by.ts': 'errors',
   'lru-map.ts': 'errors',
+  'refresher.ts': 'errors',
   'shared.ts': 'errors',
   'stack.ts': 'errors',
   'testing.ts': 'testing',

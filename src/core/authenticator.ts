@@ -215,6 +215,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     authenticateChain: (presented) => decide(() => ({ presented }), undefined, enforcing),
     ready: async () => {
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
+      await settings.trust.ready()
+      await settings.intermediates?.ready()
       if (revocation !== 'none') await revocation.ready?.()
     },
     close: async () => {
@@ -238,8 +240,10 @@ const attempts = 3
 const isSameEpoch = (a: Epoch, b: Epoch) =>
   a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation
 
-/** Taken once per decision, so that a reload never mixes two stores in one. */
+/** Taken once per decision, so that a reload never mixes two stores in one. What is too old, or not loaded yet, decides nothing. */
 function epochOf({ trust, intermediates, revocation }: Settings): Epoch {
+  const reason = trust.unusable ?? intermediates?.unusable
+  if (reason !== undefined) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason })
   return {
     trust: trust.current(),
     intermediates: intermediates?.current(),

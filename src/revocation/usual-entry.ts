@@ -19,7 +19,13 @@ export const serialNumberAt = (bytes: Uint8Array, at: number): number => {
  * The end of the entry at `at` if it is well-formed and of a usual shape; 0 where `readCrlEntry` has to judge it. Throws {@link DerError} where
  * that would.
  */
-export function usualEntryEnd(bytes: Uint8Array, view: DataView, at: number, limit: number, hasExtensions: boolean): number {
+export function usualEntryEnd(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  limit: number,
+  hasExtensions: boolean,
+): number {
   if (limit - at < shortestEntry) return 0
   const head = view.getUint32(at) // SEQUENCE, its length, INTEGER, its length
   if ((head & 0xff00ff00) !== 0x30000200) return 0
