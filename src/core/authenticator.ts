@@ -47,6 +47,7 @@ export interface AuthenticatorInternals extends Authenticator {
   readonly [internals]: {
     decide(request: AnyRequest, reporting: Reporting): Promise<Decision>
     report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, remembered: boolean): void
+    readonly settings: Settings
   }
 }
 
@@ -224,7 +225,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       for (const store of settings.ownStores) store.close()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
-    [internals]: { decide: decideRequest, report },
+    [internals]: { decide: decideRequest, report, settings },
   }
   return Object.freeze(authenticator)
 }

@@ -77,6 +77,11 @@ export class DistinguishedName {
     return new DistinguishedName([...this.rdns].reverse())
   }
 
+  /** The Name whole, as it was read; undefined where it was made from text. */
+  get der(): Uint8Array | undefined {
+    return this.#der
+  }
+
   get isEmpty(): boolean {
     return this.rdns.length === 0
   }
