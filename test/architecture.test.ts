@@ -19,7 +19,7 @@ const ranks = [
   ['revocation', 'identity'],
   ['rules'],
   ['core'],
-  ['express.ts', 'koa.ts', 'path.ts', 'rules.ts', 'testing'], // './path' and './rules' are entries, not the rooms path/ and rules/
+  ['express.ts', 'koa.ts', 'path.ts', 'rules.ts', 'server.ts', 'testing'], // './path' and './rules' are entries, not the rooms path/ and rules/
   ['index.ts'],
 ]
 /** Files of src/ itself that are a room together rather than an entry each. */
@@ -83,6 +83,9 @@ const options: Record<string, string> = {
   AuthenticatorOptions: 'src/core/options.ts',
   MountOptions: 'src/core/mount.ts',
   PathProfile: 'src/path/profile.ts',
+  AdvertiseOption: 'src/core/server-options.ts',
+  GuardConnectionOptions: 'src/core/guard-connection.ts',
+  TrustProviderOptions: 'src/trust/trust-store.ts',
   ForwardedHeaderOptions: 'src/source/forwarded-header.ts',
 }
 

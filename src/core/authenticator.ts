@@ -8,6 +8,8 @@ import { verifiedPaths } from '../path/verified-paths.js'
 import { firstUnrevoked } from '../revocation/checker.js'
 import { demand } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
+import { connectionOf } from '../source/tls-socket.js'
+import { claim } from './claims.js'
 import type { Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch } from './decision-memory.js'
 import { explain } from './diagnosis.js'
@@ -15,6 +17,7 @@ import { lineFor } from './log.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
 import { checkServer } from './server-check.js'
+import { readingOf, type Standing, stampOf } from './standing.js'
 
 /** Decides who a client is. Made by {@link createAuthenticator}; one may serve any number of mounts, servers and sockets. */
 export interface Authenticator {
@@ -36,6 +39,8 @@ export interface Reporting {
   readonly enforced: boolean
   /** An absent certificate is no refusal at this mount. */
   readonly absentPasses: boolean
+  /** Decided again, by ourselves: only a refusal is news. */
+  readonly refusalsOnly?: boolean
 }
 
 const enforcing: Reporting = { enforced: true, absentPasses: false }
@@ -48,6 +53,14 @@ export interface AuthenticatorInternals extends Authenticator {
     decide(request: AnyRequest, reporting: Reporting): Promise<Decision>
     report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, remembered: boolean): void
     readonly settings: Settings
+    /** Decides again about what was accepted before, as it is remembered on a connection or in an identity. */
+    decideAgain(standing: Standing, request: AnyRequest | undefined): Promise<Decision>
+    /** Undefined where path and revocation still hold; rules and reports are left out. */
+    refusalNow(standing: Standing): Promise<AnyClientCertError | undefined>
+    /** What was accepted on a connection last, whether or not it holds. */
+    standingOf(socket: object): Standing | undefined
+    /** Changes whenever remembered decisions have to be made again. */
+    stamp(): string
   }
 }
 
@@ -82,6 +95,17 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     throw deny('ERR_CLIENT_CERT_NOT_READY', {
       reason: 'trust or revocation changed while the request was decided about',
     })
+  }
+
+  async function refusalNow(standing: Standing): Promise<AnyClientCertError | undefined> {
+    try {
+      if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
+      const reading = readingOf(standing)
+      await authenticate(reading, reading.presented, epochOf(settings), now())
+      return undefined
+    } catch (error) {
+      return isClientCertError(error) ? error : internalError(error)
+    }
   }
 
   async function authenticate(
@@ -131,6 +155,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const identity = await identify(toIdentity(path, presented.via), (principal) =>
         toIdentity(path, presented.via, principal),
       )
+      claim(identity, { authenticator, path })
       return { identity, path, decidedAt: at, holdsUntil: Math.min(holdsUntil, endOf(path.notAfter) - 1) }
     } catch (error) {
       throw isClientCertError(error) ? explain(error, { reading, unreadable, trust: settings.trust.label }) : error
@@ -201,7 +226,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       quietly(() => log(lineFor(decision) as string, decision))
     }
     const { onDecision } = settings
-    if (onDecision !== undefined)
+    if (onDecision !== undefined && !(reporting.refusalsOnly === true && decision.outcome === 'accepted'))
       quietly(() => onDecision(decision, request === undefined ? { remembered } : { request, remembered }))
   }
 
@@ -225,7 +250,16 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       for (const store of settings.ownStores) store.close()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
-    [internals]: { decide: decideRequest, report, settings },
+    [internals]: {
+      decide: decideRequest,
+      report,
+      settings,
+      decideAgain: (standing, request) =>
+        decide(() => readingOf(standing), request, { ...enforcing, refusalsOnly: true }),
+      refusalNow,
+      standingOf: (socket) => memory.lastOfSession(connectionOf(socket)),
+      stamp: () => (closed ? 'closed' : stampOf(settings)),
+    },
   }
   return Object.freeze(authenticator)
 }

@@ -116,8 +116,8 @@ describe('an application', () => {
   }
 
   test.each([
-    ['imports all six entries', ['run.mjs']],
-    ['requires all six entries', ['run.cjs']],
+    ['imports all seven entries', ['run.mjs']],
+    ['requires all seven entries', ['run.cjs']],
     ['requires the CommonJS copy, as tools do that do not know module-sync', withoutRequireOfEsm],
   ])('%s and knows its clients', async (_, args) => {
     const { stdout, stderr } = await run(process.execPath, args, consumer)

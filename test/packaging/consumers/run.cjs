@@ -14,6 +14,7 @@ async function main() {
     forKoa: require('mtls-identity/koa'),
     path: require('mtls-identity/path'),
     rules: require('mtls-identity/rules'),
+    server: require('mtls-identity/server'),
     testing: await testing(),
   })
   console.log(JSON.stringify(seen))

@@ -5,7 +5,8 @@ import * as forExpress from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
 import * as path from 'mtls-identity/path'
 import * as rules from 'mtls-identity/rules'
+import * as server from 'mtls-identity/server'
 import * as testing from 'mtls-identity/testing'
 import scenario from './scenario.cjs'
 
-console.log(JSON.stringify(await scenario({ express, Koa, core, forExpress, forKoa, path, rules, testing })))
+console.log(JSON.stringify(await scenario({ express, Koa, core, forExpress, forKoa, path, rules, server, testing })))

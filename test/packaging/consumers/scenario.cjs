@@ -1,9 +1,9 @@
-// What an application does with the package, with whichever module system brought its six entries here.
+// What an application does with the package, with whichever module system brought its seven entries here.
 const https = require('node:https')
 const { once } = require('node:events')
 
 /** Resolves to what the application saw; the packaging test says what that has to be. */
-module.exports = async function scenario({ express, Koa, core, forExpress, forKoa, path, rules, testing }) {
+module.exports = async function scenario({ express, Koa, core, forExpress, forKoa, path, rules, server, testing }) {
   const pki = await testing.createTestPki()
   const alice = await pki.issue({ subject: 'CN=alice' })
   const bob = await pki.issue({ subject: 'CN=bob' })
@@ -48,7 +48,7 @@ module.exports = async function scenario({ express, Koa, core, forExpress, forKo
       throwsConfigError(() => core.createAuthenticator({ trust: pki.trust, revocation: 'none', trustStore: '' })),
     ],
     exports: Object.fromEntries(
-      Object.entries({ core, forExpress, forKoa, path, rules, testing }).map(([name, entry]) => [
+      Object.entries({ core, forExpress, forKoa, path, rules, server, testing }).map(([name, entry]) => [
         name,
         Object.keys(entry)
           .filter((key) => key !== 'default' && key !== 'module.exports')
@@ -61,13 +61,13 @@ module.exports = async function scenario({ express, Koa, core, forExpress, forKo
 
   async function answers(handler) {
     const { tls } = await pki.server()
-    const server = https.createServer(core.tlsServerOptions(authenticator, tls), handler).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address()
+    const listening = https.createServer(server.tlsServerOptions(authenticator, tls), handler).listen(0, '127.0.0.1')
+    await once(listening, 'listening')
+    const { port } = listening.address()
     const found = {}
     for (const [name, client] of Object.entries(clients)) found[name] = await get(port, client.tls)
-    server.closeAllConnections()
-    server.close()
+    listening.closeAllConnections()
+    listening.close()
     return found
   }
 
