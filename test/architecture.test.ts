@@ -56,10 +56,10 @@ const forbiddenNames: Record<string, string> = {
 const ioModules: Record<string, readonly string[]> = {
   fs: [],
   net: ['isIP', 'isIPv4', 'isIPv6', 'BlockList', 'SocketAddress', 'Socket'],
-  http: ['STATUS_CODES', 'IncomingMessage', 'ServerResponse'],
+  http: ['STATUS_CODES', 'IncomingMessage', 'ServerResponse', 'maxHeaderSize'],
   https: [],
   http2: ['Http2ServerRequest', 'Http2ServerResponse', 'constants'],
-  tls: ['TLSSocket', 'rootCertificates'],
+  tls: ['TLSSocket', 'rootCertificates', 'createSecureContext'],
   child_process: [],
   dns: [],
   dgram: [],
@@ -71,6 +71,7 @@ type Exceptions = Record<string, string>
 const io: Exceptions = {
   'src/trust/pem-files.ts': 'reads the PEM and DER files an operator names',
   'src/trust/file-watch.ts': 'asks whether those files have changed',
+  'src/core/key-files.ts': 'reads the key and certificate of the server itself',
 }
 const clock: Exceptions = {}
 
@@ -85,6 +86,7 @@ const options: Record<string, string> = {
   PathProfile: 'src/path/profile.ts',
   AdvertiseOption: 'src/core/server-options.ts',
   GuardConnectionOptions: 'src/core/guard-connection.ts',
+  SuperviseOptions: 'src/core/supervise-server.ts',
   TrustProviderOptions: 'src/trust/trust-store.ts',
   ForwardedHeaderOptions: 'src/source/forwarded-header.ts',
 }

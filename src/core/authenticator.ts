@@ -13,6 +13,7 @@ import { claim } from './claims.js'
 import type { Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch } from './decision-memory.js'
 import { explain } from './diagnosis.js'
+import { watchExpiry } from './expired-anchors.js'
 import { lineFor } from './log.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
@@ -55,8 +56,8 @@ export interface AuthenticatorInternals extends Authenticator {
     readonly settings: Settings
     /** Decides again about what was accepted before, as it is remembered on a connection or in an identity. */
     decideAgain(standing: Standing, request: AnyRequest | undefined): Promise<Decision>
-    /** Undefined where path and revocation still hold; rules and reports are left out. */
-    refusalNow(standing: Standing): Promise<AnyClientCertError | undefined>
+    /** The same of path and revocation alone, without rules. Resolves to the refusal, which was reported. */
+    authenticateAgain(standing: Standing): Promise<Authentication | AnyClientCertError>
     /** What was accepted on a connection last, whether or not it holds. */
     standingOf(socket: object): Standing | undefined
     /** Changes whenever remembered decisions have to be made again. */
@@ -77,6 +78,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
   let closed = false
+  const stopWatching = watchAnchors(settings)
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
   async function accept(reading: Reading, request: AnyRequest | undefined, at: number): Promise<Accepted> {
@@ -97,14 +99,17 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     })
   }
 
-  async function refusalNow(standing: Standing): Promise<AnyClientCertError | undefined> {
+  async function authenticateAgain(standing: Standing): Promise<Authentication | AnyClientCertError> {
+    const at = now()
     try {
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
       const reading = readingOf(standing)
-      await authenticate(reading, reading.presented, epochOf(settings), now())
-      return undefined
-    } catch (error) {
-      return isClientCertError(error) ? error : internalError(error)
+      const [authentication] = await authenticate(reading, reading.presented, epochOf(settings), at)
+      return authentication
+    } catch (thrown) {
+      const error = isClientCertError(thrown) ? thrown : internalError(thrown)
+      report({ decidedAt: new Date(at), enforced: true, outcome: 'refused', error }, enforcing, undefined, false)
+      return error
     }
   }
 
@@ -247,6 +252,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     },
     close: async () => {
       closed = true
+      stopWatching()
       for (const store of settings.ownStores) store.close()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
@@ -256,12 +262,21 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       settings,
       decideAgain: (standing, request) =>
         decide(() => readingOf(standing), request, { ...enforcing, refusalsOnly: true }),
-      refusalNow,
+      authenticateAgain,
       standingOf: (socket) => memory.lastOfSession(connectionOf(socket)),
       stamp: () => (closed ? 'closed' : stampOf(settings)),
     },
   }
   return Object.freeze(authenticator)
+}
+
+function watchAnchors(settings: Settings): () => void {
+  try {
+    return watchExpiry(settings)
+  } catch (error) {
+    for (const store of settings.ownStores) store.close()
+    throw error
+  }
 }
 
 interface Accepted {

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { Tag } from '../der/reader.js'
 import { element, explicit, integer, objectIdentifier, octetString, sequence } from '../der/writer.js'
 import { ClientCertConfigError } from '../errors.js'
-import { sharedMap } from '../shared.js'
 import type { TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { DistinguishedName } from '../x509/name.js'
 import { oid } from '../x509/oid.js'
@@ -12,11 +11,6 @@ import { oid } from '../x509/oid.js'
  * as a whole ends at 65,535 (RFC 8446 §4.2.4). One name more, and every handshake fails.
  */
 export const maximumNameOctets = 65_428
-
-/** The `ca` lists that were made here, and have to be made again when trust changes. */
-const lists = sharedMap<true>('ca-names')
-
-export const isNameList = (ca: unknown): boolean => typeof ca === 'object' && ca !== null && lists.has(ca)
 
 /**
  * The `ca` of a server that names the CAs it trusts in its CertificateRequest, and yet lets OpenSSL trust nobody: certificates of these names
@@ -36,15 +30,7 @@ export function nameList(trust: TrustSnapshot, intermediates: TrustSnapshot | un
       `advertise: the names of ${names.length} CAs are ${octets} octets, and a handshake has room for ${maximumNameOctets} — leave advertise out: clients then choose a certificate themselves`,
     )
   }
-  return register(names.map((der) => pemOf(nobody(der))))
-}
-
-/** No names, in a list that is made again as one with names is. */
-export const emptyNameList = (): string[] => register([])
-
-function register(list: string[]): string[] {
-  lists.set(list, true)
-  return list
+  return names.map((der) => pemOf(nobody(der)))
 }
 
 function distinctNames(names: readonly DistinguishedName[]): Uint8Array[] {

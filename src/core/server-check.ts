@@ -2,6 +2,11 @@ import type { AnyRequest } from '../source/source.js'
 
 const checked = new WeakSet<object>()
 
+/** The server was looked at already, more closely. */
+export function skipServerCheck(server: object): void {
+  checked.add(server)
+}
+
 /** Looks once at the server a request came through, and warns of what would surprise its operator. */
 export function checkServer({ socket }: AnyRequest): void {
   const server = (socket as { server?: { requestCert?: unknown; ca?: unknown } }).server

@@ -4,6 +4,7 @@ import { ClientCertConfigError } from '../errors.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
 import { nameList } from './ca-names.js'
 import { safeAlpnCallback, safeSniCallback } from './handshake-callbacks.js'
+import { rememberWishes } from './server-context.js'
 import { bindSessions } from './session-binding.js'
 
 /** What {@link tlsServerOptions} sets, whatever it is given. */
@@ -56,10 +57,12 @@ export function tlsServerOptions<T extends TlsOptions & AdvertiseOption>(
   const { minVersion, secureOptions = 0, SNICallback, ALPNCallback } = options
   const { trust, intermediates } = (authenticator as AuthenticatorInternals)[internals].settings
   const { sessionIdContext, ticketKeys } = bindSessions(authenticator as AuthenticatorInternals, options)
+  const ca = advertise ? nameList(trust.current(), intermediates?.current()) : []
+  rememberWishes(ca, { advertise, sessionIdContext: options.sessionIdContext, ticketKeys: options.ticketKeys })
   const enforced: EnforcedTlsOptions & TlsOptions = {
     requestCert: true,
     rejectUnauthorized: false,
-    ca: advertise ? nameList(trust.current(), intermediates?.current()) : [],
+    ca,
     minVersion: minVersion === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2',
     secureOptions: secureOptions | constants.SSL_OP_NO_RENEGOTIATION,
     sessionIdContext,

@@ -20,8 +20,6 @@ export interface SessionWishes {
 const ticketKeyOctets = 48
 
 const secrets = sharedMap<Buffer>('session-secrets')
-/** From ticket keys that were derived here to the secret they came from. */
-const originals = sharedMap<Buffer>('ticket-secrets')
 
 /**
  * Binds sessions to what is trusted now. A session is resumed without the client's certificate being looked at by anybody, so that it must
@@ -42,10 +40,6 @@ export function bindSessions(
   }
 }
 
-/** The ticket keys as the operator gave them. */
-export const originalTicketKeys = (ticketKeys: Buffer | undefined): Buffer | undefined =>
-  ticketKeys && (originals.get(ticketKeys) ?? ticketKeys)
-
 function secretOf(authenticator: AuthenticatorInternals): Buffer {
   const known = secrets.get(authenticator)
   if (known !== undefined) return known
@@ -63,9 +57,5 @@ function derive(ticketKeys: Buffer, content: string, mayBeShared: boolean): Buff
       'ticketKeys: sessions that other servers resume carry no intermediates — createAuthenticator({ intermediates: … }), or leave ticketKeys out',
     )
   }
-  const derived = Buffer.from(
-    hkdfSync('sha256', ticketKeys, '', `mtls-identity/1 ticket keys ${content}`, ticketKeyOctets),
-  )
-  originals.set(derived, ticketKeys)
-  return derived
+  return Buffer.from(hkdfSync('sha256', ticketKeys, '', `mtls-identity/1 ticket keys ${content}`, ticketKeyOctets))
 }

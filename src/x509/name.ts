@@ -77,9 +77,9 @@ export class DistinguishedName {
     return new DistinguishedName([...this.rdns].reverse())
   }
 
-  /** The Name whole, as it was read; undefined where it was made from text. */
+  /** The Name whole, as it was read: a copy; undefined where it was made from text. */
   get der(): Uint8Array | undefined {
-    return this.#der
+    return this.#der && Uint8Array.from(this.#der)
   }
 
   get isEmpty(): boolean {
