@@ -20,11 +20,11 @@ export function watchExpiry({ trust, now }: Pick<Settings, 'trust' | 'now'>): ()
       `trust: every certificate in it has ended: ${namesOf(ended)} — put the CA there that issues your clients now`,
     )
   }
-  tell(ended)
+  let told = tell(ended)
   return trust.onReload((result) => {
     if (!result.ok) return
     const { anchors, pinned } = trust.current()
-    tell(endedOf([...anchors, ...pinned], now))
+    told = tell(endedOf([...anchors, ...pinned], now), told)
   })
 }
 
@@ -43,12 +43,12 @@ function clock(now: () => number): number {
   }
 }
 
-function tell(ended: readonly TrustAnchor[]): void {
-  if (ended.length === 0) return
-  warn(
-    'MTLS_EXPIRED_ANCHOR',
-    `trust: ${namesOf(ended)} ended, and accepts nobody — remove it, or put its successor there`,
-  )
+/** Said again when others have ended, not at every reload that finds the same. */
+function tell(ended: readonly TrustAnchor[], told = ''): string {
+  const names = ended.length === 0 ? '' : namesOf(ended)
+  if (names !== '' && names !== told)
+    warn('MTLS_EXPIRED_ANCHOR', `trust: ${names} ended, and accepts nobody — remove it, or put its successor there`)
+  return names
 }
 
 function namesOf(anchors: readonly TrustAnchor[]): string {

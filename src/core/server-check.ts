@@ -1,11 +1,7 @@
 import type { AnyRequest } from '../source/source.js'
+import { warnOf } from './warn.js'
 
 const checked = new WeakSet<object>()
-
-/** The server was looked at already, more closely. */
-export function skipServerCheck(server: object): void {
-  checked.add(server)
-}
 
 /** Looks once at the server a request came through, and warns of what would surprise its operator. */
 export function checkServer({ socket }: AnyRequest): void {
@@ -14,9 +10,10 @@ export function checkServer({ socket }: AnyRequest): void {
   checked.add(server)
   // Node takes the public roots where `ca` is missing. We do not look at what Node trusts, but whoever reads socket.authorized does.
   if (server.requestCert === true && server.ca === undefined) {
-    process.emitWarning('the TLS server trusts the public roots (ca not set) — ca: [] and let trust: decide', {
-      type: 'MtlsIdentityWarning',
-      code: 'MTLS_PUBLIC_ROOTS',
-    })
+    warnOf(
+      server,
+      'MTLS_PUBLIC_ROOTS',
+      'the TLS server trusts the public roots (ca not set) — ca: [] and let trust: decide',
+    )
   }
 }

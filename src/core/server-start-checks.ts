@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { type AuthenticatorInternals, internals } from './authenticator.js'
 import { bugsOf } from './node-versions.js'
 import { isUpgradeGuarded } from './upgraded-servers.js'
-import { warn } from './warn.js'
+import { warn, warnOf } from './warn.js'
 
 /** What can be seen of a server from outside. */
 export interface CheckedServer {
@@ -26,23 +26,30 @@ export function checkAtOnce(server: CheckedServer, { isTls, authenticator }: Che
   const { source } = authenticator[internals].settings
   const readsTls = source.readSocket !== undefined
   if (readsTls && !isTls) {
-    warn(
+    warnOf(
+      server,
       'MTLS_NO_REQUEST_CERT',
       'this server speaks plain HTTP, which carries no certificate — https.createServer(tlsServerOptions(auth, { key, cert }), app), or source: forwardedHeader({ … })',
     )
   } else if (readsTls && server.requestCert !== true) {
-    warn(
+    warnOf(
+      server,
       'MTLS_NO_REQUEST_CERT',
       'this server never asks for a certificate (requestCert is false) — create it with https.createServer(tlsServerOptions(auth, { key, cert }), app)',
     )
   } else if (readsTls && server.rejectUnauthorized !== false) {
-    warn(
+    warnOf(
+      server,
       'MTLS_REJECT_UNAUTHORIZED',
       'Node refuses clients of this server in the handshake, without a reason (rejectUnauthorized is true) — rejectUnauthorized: false, and let the authenticator decide',
     )
   }
   if (isTls && server.requestCert === true && server.ca === undefined) {
-    warn('MTLS_PUBLIC_ROOTS', 'the TLS server trusts the public roots (ca not set) — ca: [] and let trust: decide')
+    warnOf(
+      server,
+      'MTLS_PUBLIC_ROOTS',
+      'the TLS server trusts the public roots (ca not set) — ca: [] and let trust: decide',
+    )
   }
   if (isTls) checkNodeVersion(process.versions.node)
 }
@@ -51,7 +58,8 @@ export function checkAtOnce(server: CheckedServer, { isTls, authenticator }: Che
 export function checkListening(server: CheckedServer, { isTls, authenticator, upgradesAreGuarded }: CheckFacts): void {
   const upgrades = ['upgrade', 'connect'].filter((event) => (server.listenerCount?.(event) ?? 0) > 0)
   if (upgrades.length > 0 && !upgradesAreGuarded && !isUpgradeGuarded(server)) {
-    warn(
+    warnOf(
+      server,
       'MTLS_UPGRADE_UNGUARDED',
       `a listener for '${upgrades[0]}' is attached, which middleware does not see — ask auth.authenticate(request) in it, and say upgrades: 'guarded'`,
     )
@@ -60,7 +68,8 @@ export function checkListening(server: CheckedServer, { isTls, authenticator, up
   const address = server.address?.()
   if (isTls || source.name === 'tls' || typeof address !== 'object' || address === null) return
   if (address.address === '::' || address.address === '0.0.0.0') {
-    warn(
+    warnOf(
+      server,
       'MTLS_PLAIN_HEADER_PORT',
       `port ${address.port} takes certificates in headers, in plain and from every interface (${address.address}) — listen(${address.port}, '127.0.0.1') where the proxy is on this machine, or its network's address`,
     )

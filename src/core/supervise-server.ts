@@ -5,7 +5,6 @@ import { type Authenticator, type AuthenticatorInternals, internals } from './au
 import { type CredentialFiles, type CredentialProvider, openCredentials } from './credential-source.js'
 import { HandshakeLines, type ServerLog } from './handshake-lines.js'
 import { admit, type OnIdentityEnd, OpenConnections } from './open-connections.js'
-import { skipServerCheck } from './server-check.js'
 import { type SecureServer, ServerContext } from './server-context.js'
 import { type EmittingServer, filterEvents } from './server-emit.js'
 import { type CheckedServer, checkAtOnce, checkListening } from './server-start-checks.js'
@@ -77,7 +76,6 @@ export function superviseServer(
   if (context !== undefined) releases.push(followTrust(context, auth))
 
   checkAtOnce(server as AnyServer, facts)
-  skipServerCheck(server)
   releases.push(whenListening(server, () => checkListening(server as AnyServer, facts)))
 
   const lines = new HandshakeLines(options.log, auth[internals].settings.now)

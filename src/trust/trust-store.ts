@@ -3,7 +3,7 @@ import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
 import { readUnchanged, watchFiles } from './file-watch.js'
 import { readTrustPath } from './pem-files.js'
 import { publishReload, type ReloadResult } from './reload-channel.js'
-import { Staleness } from './staleness.js'
+import { maxStalenessOf, Staleness } from './staleness.js'
 import { parseBundle } from './trust-bundle.js'
 import { TrustSnapshot } from './trust-snapshot.js'
 
@@ -125,11 +125,9 @@ export class TrustStore {
     const { refresh = 300_000, maxStaleness, timeout = 30_000, label = 'provider' } = options
     const refreshMilliseconds = millisecondsOf(`${where}: refresh`, refresh, 1_000)
     const timeoutMilliseconds = millisecondsOf(`${where}: timeout`, timeout, 1)
-    if (maxStaleness !== undefined && maxStaleness <= refreshMilliseconds) {
-      throw new ClientCertConfigError(
-        `${where}: maxStaleness (${maxStaleness}) must be longer than refresh (${refresh})`,
-      )
-    }
+    const maximum = maxStalenessOf(`${where}: maxStaleness`, maxStaleness)
+    if (maximum <= refreshMilliseconds)
+      throw new ClientCertConfigError(`${where}: maxStaleness (${maximum}) must be longer than refresh (${refresh})`)
     const empty = new TrustSnapshot([])
     const store = new TrustStore({ label, load: () => empty, maxStaleness })
     store.#loaded = false

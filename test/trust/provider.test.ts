@@ -239,6 +239,9 @@ test('what cannot be meant is refused', () => {
   const load = async () => old.trust
   expect(thrownBy(() => TrustStore.from('https://vault' as never))).toMatch(/is a function/)
   expect(thrownBy(() => TrustStore.from(load, { refresh: 10 }))).toMatch(/refresh: is 10, expected milliseconds/)
+  expect(thrownBy(() => TrustStore.from(load, { refresh: 86_400_000 }))).toMatch(
+    /maxStaleness \(86400000\) must be longer/,
+  )
   expect(thrownBy(() => TrustStore.from(load, { timeout: 0 }))).toMatch(/timeout: is 0/)
   expect(thrownBy(() => TrustStore.from(load, { interval: 5 } as never))).toMatch(/unknown option "interval"/)
   expect(thrownBy(() => TrustStore.from(load, { refresh: 60_000, maxStaleness: 60_000 }))).toMatch(
