@@ -101,7 +101,8 @@ describe('ready()', () => {
 
   test('an ended CRL is not, unless a newer one of its kind is there', async () => {
     const ended = await issuing.crl({ ...over, number: 1, thisUpdate: fromNoon(-day) })
-    const message = 'crl: CRL of "CN=Issuing 2" (./0.crl) has ended — fix the job that renews it'
+    const message =
+      'crl: CRL of "CN=Issuing 2" (./0.crl) has ended, its nextUpdate is 2026-11-20T11:00:00Z — fix the job that renews it: its clients get 503'
     expect(await isReady(await issuing.crl())).toBe('ready')
     expect(await isReady(ended)).toBe(message)
     expect(await isReady(ended, await root.crl())).toBe(message)
