@@ -22,6 +22,11 @@ export class CrlHoldings {
     return this.#set
   }
 
+  /** What all sources offer now. */
+  offered(): readonly KnownCrl[] {
+    return [...this.#offered.values()].flat()
+  }
+
   /** What the source offered last, to be used again where its octets are the same. */
   offeredBy(source: string): readonly KnownCrl[] {
     return this.#offered.get(source) ?? []
@@ -36,7 +41,7 @@ export class CrlHoldings {
     // Put at the end: the one that was offered longest ago comes first.
     this.#offered.delete(source)
     this.#offered.set(source, crls)
-    const present = new Set([...this.#offered.values()].flat())
+    const present = new Set(this.offered())
     this.#kept = stillNeeded(
       former.filter((known) => !present.has(known)),
       present,

@@ -7,10 +7,10 @@ import { hashIssuer, hashSerial } from './serial-hash.js'
 import { serialNumberAt, shortestEntry, usualEntryEnd } from './usual-entry.js'
 
 /** Octets that one slice reads: some hundred microseconds. The first ones are smaller: code that never ran is ten times slower. */
-const slice = 65_536
+const slice = 262_144
 const firstSlice = 4_096
 /** An octet of an entry of another than the usual shapes takes as long as so many of theirs. */
-const unusualOctet = 8
+const unusualOctet = 32
 
 /**
  * Reads the entries of a CRL in one pass, strictly: where each is, and the hash it is found by. Throws {@link DerError} at the first that is

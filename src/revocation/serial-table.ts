@@ -2,7 +2,7 @@ import { DerError } from '../der/der-error.js'
 import { limits } from '../limits.js'
 
 /** Entries that one slice sorts: some hundred microseconds. The first ones are smaller: code that never ran is ten times slower. */
-const slice = 16_384
+const slice = 32_768
 const firstSlice = 4_096
 /** 2^16 buckets are 256 KB, which fit into a second-level cache. Above, entries are parted by their leading bits. */
 const directBits = 16
@@ -56,11 +56,12 @@ export class SerialTable {
       shift: 32 - bits,
     }
     const width = 2 ** bits / parts.ends.length
-    let from = 0
-    let pause = slice
+    let [from, size] = [0, firstSlice]
+    let pause = size
     for (const [part, to] of parts.ends.entries()) {
       if (from >= pause) {
-        pause = from + slice
+        size = Math.min(slice, 2 * size)
+        pause = from + size
         yield
       }
       yield* sortPart(parts, { from, to, first: part * width, last: (part + 1) * width }, buckets)

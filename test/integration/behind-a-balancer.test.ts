@@ -47,7 +47,7 @@ describe('what the line says', () => {
     const headers = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'PUT' }
     expect((await getPlain(await serveHttp(bare(auth)), { method: 'OPTIONS', headers })).status).toBe(401)
     expect(lines[0]).toBe(
-      'ERR_CLIENT_CERT_ABSENT: on a CORS preflight (Origin "https://app.example"), for which browsers send no certificate — mount cors() before clientCert(); a proxy with verify "on" must be "optional"',
+      'ERR_CLIENT_CERT_ABSENT: on a CORS preflight (Origin "https://app.example"), for which browsers send no certificate — mount cors() before clientCert(), or preflight: \'answer\'; a proxy with verify "on" must be "optional"',
     )
   })
 

@@ -39,12 +39,13 @@ function holdings() {
 
 describe('R-15: a source that offers less than before', () => {
   test('an older CRL does not displace a newer that was found to be signed', async () => {
-    const { offer, ask, numbers } = holdings()
+    const { held, offer, ask, numbers } = holdings()
     offer('file', numbered(2, lists))
     expect(await ask()).toBe('revoked @0')
     offer('file', numbered(1))
     expect(await ask()).toBe('revoked @0')
     expect(numbers()).toEqual([1, 2])
+    expect(held.offered().map(({ crl }) => crl.extensions.cRLNumber)).toEqual([1n])
     // The twin: a newer one does.
     offer('file', numbered(3))
     expect(await ask()).toBe('good')

@@ -81,6 +81,45 @@ describe('broken set-ups', () => {
   })
 })
 
+describe('ready()', () => {
+  const isReady = async (...crls: Pick<TestCrl, 'pem'>[]) => {
+    const revocation = crl({
+      files: crls.map((each, i) => write(`${i}.crl`, each)),
+      watch: false,
+      now: () => noon.getTime(),
+    })
+    try {
+      await revocation.ready?.()
+      return 'ready'
+    } catch (error) {
+      return (error as Error).message.replaceAll(at(), '.')
+    } finally {
+      revocation.close?.()
+    }
+  }
+  const over = { nextUpdate: fromNoon(-hour) }
+
+  test('an ended CRL is not, unless a newer one of its kind is there', async () => {
+    const ended = await issuing.crl({ ...over, number: 1, thisUpdate: fromNoon(-day) })
+    const message =
+      'crl: CRL of "CN=Issuing 2" (./0.crl) has ended, its nextUpdate is 2026-11-20T11:00:00Z — fix the job that renews it: its clients get 503'
+    expect(await isReady(await issuing.crl())).toBe('ready')
+    expect(await isReady(ended)).toBe(message)
+    expect(await isReady(ended, await root.crl())).toBe(message)
+    expect(await isReady(ended, await issuing.crl({ number: 2 }))).toBe('ready')
+    expect(await isReady(ended, await issuing.crl({ number: 2, baseNumber: 1 }))).toBe(message)
+    expect(
+      await isReady(ended, await issuing.crl({ number: 2, issuingDistributionPoint: { onlyContainsUserCerts: true } })),
+    ).toBe(message)
+  })
+
+  test('an ended delta CRL needs none where the complete CRL is newer', async () => {
+    const delta = await issuing.crl({ ...over, number: 2, baseNumber: 1, thisUpdate: fromNoon(-day) })
+    expect(await isReady(delta, await issuing.crl({ number: 3 }))).toBe('ready')
+    expect(await isReady(delta, await issuing.crl({ number: 1, thisUpdate: fromNoon(-2 * day) }))).toMatch(/has ended/)
+  })
+})
+
 test('who is revoked is told since when and why, with 403', async () => {
   const revoked = [{ serialNumber: alice, reason: 'keyCompromise' as const, date: fromNoon(-day) }]
   const files = [write('revoking.crl', await issuing.crl({ revoked })), at('root.crl')]
