@@ -1,4 +1,5 @@
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
 import { readUnchanged, watchFiles } from '../trust/file-watch.js'
 import { laxPermissions, readKeyFile } from './key-files.js'
@@ -94,7 +95,7 @@ function fromProvider(options: CredentialProvider, apply: Apply): CredentialSour
       applyTogether(checked(credentials), 'what load resolved to', apply)
       tell(undefined)
     },
-    failed: (error) => tell(error.message),
+    failed: (error) => tell(error instanceof ClientCertConfigError ? error.message : quote(error.message)),
     refreshMilliseconds: millisecondsOf(`${where}: refresh`, refresh, 1_000),
     timeoutMilliseconds: millisecondsOf(`${where}: timeout`, timeout, 1),
   })
