@@ -72,6 +72,7 @@ export class Refresher<T> {
 
   async #run(): Promise<Error | undefined> {
     clearTimeout(this.#timer)
+    if (this.#closed) return new ClientCertConfigError(`${this.#options.label}: was closed`)
     let error: Error | undefined
     try {
       const value = await this.#load()
@@ -110,7 +111,8 @@ export class Refresher<T> {
     const backoff = Math.min(refreshMilliseconds, firstBackoffMilliseconds * 2 ** Math.min(this.#failures - 1, 20))
     // A tenth earlier or later: a fleet that was started at once shall not ask at once for ever.
     const delay = (error === undefined ? refreshMilliseconds : backoff) * (0.9 + Math.random() * 0.2)
-    this.#timer = setTimeout(() => void this.refresh(), delay)
+    // A timer of Node that is asked to wait longer does not wait at all.
+    this.#timer = setTimeout(() => void this.refresh(), Math.min(delay, longestTimer))
     if (this.#loaded) this.#timer.unref()
     if (error === undefined) for (const { resolve } of this.#waiting.splice(0)) resolve()
     else if (this.#failures >= patience) for (const { reject } of this.#waiting.splice(0)) reject(error)

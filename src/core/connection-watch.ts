@@ -117,7 +117,11 @@ class ConnectionWatch {
   #end(watched: Watched, error: AnyClientCertError): void {
     if (!this.#open.has(watched)) return
     this.remove(watched)
-    watched.end(error)
+    try {
+      watched.end(error)
+    } catch {
+      // A connection that cannot even be destroyed must not keep the others from being looked at.
+    }
   }
 
   /** What an application's clock or checker throws is a change: then everything is decided again, which denies. */

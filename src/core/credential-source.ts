@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
+import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
 import { laxPermissions, readKeyFile } from './key-files.js'
 import type { ServerCredentials } from './server-context.js'
@@ -87,14 +89,18 @@ function fromProvider(options: CredentialProvider, apply: Apply): CredentialSour
   if (typeof load !== 'function')
     throw new ClientCertConfigError(`${where}: load is a function that resolves to { key, cert } or { pfx }`)
   const tell = onceEach()
+  let current: ServerCredentials | undefined
   const refresher = new Refresher<ServerCredentials>({
     label: where,
     load,
-    apply: (credentials) => {
-      applyTogether(checked(credentials), 'what load resolved to', apply)
+    apply: (loaded) => {
+      const credentials = checked(loaded)
+      // A new context forgets every session: not for what is in force already.
+      if (!isDeepStrictEqual(credentials, current)) applyTogether(credentials, 'what load resolved to', apply)
+      current = credentials
       tell(undefined)
     },
-    failed: (error) => tell(error.message),
+    failed: (error) => tell(error instanceof ClientCertConfigError ? error.message : quote(error.message)),
     refreshMilliseconds: millisecondsOf(`${where}: refresh`, refresh, 1_000),
     timeoutMilliseconds: millisecondsOf(`${where}: timeout`, timeout, 1),
   })

@@ -14,6 +14,7 @@ export interface GuardedConnection {
   off(event: 'close', listener: () => void): unknown
   destroy(): unknown
   readonly destroyed?: boolean
+  readonly closed?: boolean
 }
 
 export interface GuardConnectionOptions {
@@ -85,7 +86,8 @@ export function guardConnection(
     connection.off('close', stop)
     watch.remove(watched)
   }
-  if (connection.destroyed === true) return () => {}
+  // It has said so already, and says it once.
+  if (connection.destroyed === true || connection.closed === true) return () => {}
   connection.once('close', stop)
   watch.add(watched)
   return stop

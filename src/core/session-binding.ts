@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { createHmac, hash, hkdfSync, randomBytes } from 'node:crypto'
 import { ClientCertConfigError } from '../errors.js'
 import { sharedMap } from '../shared.js'
 import type { AuthenticatorInternals } from './authenticator.js'
@@ -57,5 +57,7 @@ function derive(ticketKeys: Buffer, content: string, mayBeShared: boolean): Buff
       'ticketKeys: sessions that other servers resume carry no intermediates — createAuthenticator({ intermediates: … }), or leave ticketKeys out',
     )
   }
-  return Buffer.from(hkdfSync('sha256', ticketKeys, '', `mtls-identity/1 ticket keys ${content}`, ticketKeyOctets))
+  return Buffer.from(
+    hkdfSync('sha256', ticketKeys, '', `mtls-identity/1 ticket keys ${hash('sha256', content)}`, ticketKeyOctets),
+  )
 }

@@ -1,5 +1,6 @@
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
+import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
 import { readTrustPath } from './pem-files.js'
 import { publishReload, type ReloadResult } from './reload-channel.js'
@@ -154,12 +155,15 @@ export class TrustStore {
 
   /** Why this store must not be believed now: nothing was loaded yet, or what was is too old. Undefined where it may. */
   get unusable(): string | undefined {
+    const isGood = this.#loaded && !this.#staleness.isOver
+    // Asked twice on every request.
+    if (isGood && this.#stores.length === 0) return undefined
     for (const store of this.#stores) {
       const reason = store.unusable
       if (reason !== undefined) return reason
     }
-    if (this.#loaded && !this.#staleness.isOver) return undefined
-    const why = this.#failure === undefined ? '' : `: ${this.#failure.message}`
+    if (isGood) return undefined
+    const why = this.#failure === undefined ? '' : `: ${wordsOf(this.#failure)}`
     return this.#loaded
       ? `the certificates of ${this.label} are older than maxStaleness${why}`
       : `${this.label} is not loaded yet${why}`
@@ -247,7 +251,7 @@ export class TrustStore {
     if (isRepeated) return settled
     if (unasked && !settled.ok) {
       const meanwhile = this.#loaded ? 'the former certificates hold' : 'nothing is loaded yet: everybody is refused'
-      this.#warn(`${settled.error.message} (${meanwhile})`, 'MTLS_RELOAD_FAILED')
+      this.#warn(`${wordsOf(settled.error)} (${meanwhile})`, 'MTLS_RELOAD_FAILED')
     }
     this.#tell(settled)
     return settled
@@ -275,6 +279,9 @@ export class TrustStore {
     process.emitWarning(message, { type: 'MtlsIdentityWarning', code })
   }
 }
+
+/** Our own words, or those of whatever a provider met: escaped and bounded, since they end in the operator's line. */
+const wordsOf = (error: Error) => (error instanceof ClientCertConfigError ? error.message : quote(error.message))
 
 function snapshotOf(where: string, content: TrustContent): TrustSnapshot {
   const parts = typeof content === 'string' || content instanceof Uint8Array ? [content] : content

@@ -476,6 +476,23 @@ describe('the server’s own key and certificate', () => {
     expect(codes()).toContain('MTLS_SERVER_CERTIFICATE')
   }, 30_000)
 
+  test('that come again unchanged leave sessions as they are', async () => {
+    const { key, cert } = await credentials()
+    let loads = 0
+    const load = async () => {
+      loads++
+      return { key, cert: Buffer.from(cert) }
+    }
+    const { port, supervisor } = await served({ credentials: { load, refresh: 1_000 } })
+    await supervisor.ready()
+    const { session } = await handshake(port, { client: alice, version: 'TLSv1.3' })
+    const until = Date.now() + 5_000
+    while (loads < 2 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(loads).toBeGreaterThan(1)
+    expect((await handshake(port, { client: alice, version: 'TLSv1.3', session })).reused).toBe(true)
+  })
+
   test('stop the start where they are missing, or do not go together', async () => {
     const [first, second] = [await credentials(), await credentials()]
     const wrong: [object, RegExp][] = [

@@ -8,7 +8,7 @@ import { createTestPki, type TestCredential, type TestPki } from '../../src/test
 import { fileOf, json, keepAlive } from '../support/clients.js'
 import { afterThisTest, bare, type Listener, listen, serverTls } from '../support/servers.js'
 
-/** `SWAPS=10000 npm test -- swaps` is the figure the README speaks of; the usual run has fewer. */
+/** `SWAPS=10000 npm test -- swaps` takes a quarter of an hour; the usual run has fewer. */
 const swaps = Number(process.env.SWAPS ?? 100)
 const perSwap = 20
 

@@ -87,13 +87,13 @@ test('until the first load everybody gets 503; ready() of the authenticator wait
 })
 
 test('the refusal before the first load says what is missing', async () => {
-  const { store } = storeOf(provider(new Error('connect ECONNREFUSED')).load)
+  const { store } = storeOf(provider(new Error('connect ECONNREFUSED\n')).load)
   const lines: string[] = []
   const auth = createAuthenticator({ trust: store, revocation: 'none', log: (line) => lines.push(line) })
   await pass(0)
   await auth.authenticateChain({ certificate: alice.certificate.der, intermediates: [], via: 'tls' })
   expect(lines).toEqual([
-    'mtls-identity ERR_CLIENT_CERT_NOT_READY: vault is not loaded yet: connect ECONNREFUSED — wait for authenticator.ready() before listening',
+    'mtls-identity ERR_CLIENT_CERT_NOT_READY: vault is not loaded yet: "connect ECONNREFUSED\\n" — wait for authenticator.ready() before listening',
   ])
 })
 
@@ -128,7 +128,7 @@ describe('a load that fails', () => {
     await pass(60_000)
     expect(await ask()).toBe('accepted')
     await pass(1_000)
-    expect(warnings).toEqual(['MTLS_RELOAD_FAILED 503 (the former certificates hold)'])
+    expect(warnings).toEqual(['MTLS_RELOAD_FAILED "503" (the former certificates hold)'])
     await pass(2_000)
     expect(heard.map(({ ok }) => ok)).toEqual([true, false, true])
     expect(await ask()).toBe('403 ERR_CLIENT_CERT_UNKNOWN_ISSUER')
@@ -233,6 +233,15 @@ test('after close() nobody is asked any more, and who waits hears so', async () 
   await pass(600_000)
   expect(signals.length).toBe(1)
   expect(signals[0]?.aborted).toBe(true)
+})
+
+test('the longest interval there is does not become the shortest: Node’s timers overflow', async () => {
+  jest.spyOn(Math, 'random').mockReturnValue(0.999)
+  const { load, signals } = provider(old.trust)
+  const { store } = storeOf(load, { refresh: 2_147_483_647, maxStaleness: Number.POSITIVE_INFINITY })
+  await store.ready()
+  await pass(60_000)
+  expect(signals.length).toBe(1)
 })
 
 test('what cannot be meant is refused', () => {
