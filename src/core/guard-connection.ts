@@ -28,7 +28,8 @@ export interface GuardConnectionOptions {
 
 /**
  * Ends a connection that outlives its request when the identity it was opened with stops holding: when the certificate has ended or was revoked,
- * its CA left the trust store, or a rule no longer holds. Looked at every second and at every reload; what cannot be determined ends it too.
+ * its CA left the trust store, or a rule no longer holds. Looked at every second and at every reload; rules that read the clock or the
+ * request are asked again every minute. What cannot be determined ends it too.
  *
  * Takes the identity, or the decision, of whichever authenticator accepted it. Throws {@link ClientCertConfigError} for anything else.
  *

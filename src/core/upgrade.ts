@@ -16,7 +16,8 @@ export interface UpgradeOptions {
   rule?: Rule
   /**
    * Milliseconds after which an open connection is decided about again; one that would be refused now is cut. 1,000 to 86,400,000; default
-   * 60,000. `false`: never, and a certificate that ends or is revoked keeps what it has opened.
+   * 60,000. Sooner, within a second, when its certificate ends, and when trust, revocation or rules change. `false`: never, and a certificate
+   * that ends or is revoked keeps what it has opened.
    */
   recheck?: number | false
   /** How refusals are answered. */
@@ -33,8 +34,8 @@ export interface UpgradingServer {
 /**
  * Guards the ways past middleware: a server's `upgrade` (WebSockets) and `connect` events. Their listeners, whether they were added before or
  * will be later, hear of accepted clients only; `clientIdentity(request)` works in them. Others get the status of their refusal, and the connection
- * ends. What is open is decided about again every minute: a certificate that has ended, was revoked, or no longer holds by the rules cuts
- * it. Throws {@link ClientCertConfigError}.
+ * ends. What is open is decided about again, every minute and when something has changed: a certificate that has ended, was revoked, or no
+ * longer holds by the rules cuts it. Throws {@link ClientCertConfigError}.
  *
  * @example
  * const server = https.createServer(tlsServerOptions(auth, { key, cert }), app)

@@ -1,14 +1,19 @@
 /** S-06: what outlives its request ends when the identity it was opened with stops holding. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { AuthenticatorOptions } from '../../src/core/options.js'
 import {
   type AnyClientCertError,
+  type CertificateChecker,
   ClientCertConfigError,
   type ClientIdentity,
   createAuthenticator,
+  denyList,
+  firstDefinite,
   type RevocationChecker,
   rules,
   TrustStore,
@@ -16,8 +21,9 @@ import {
 import { limits } from '../../src/limits.js'
 import { guardConnection } from '../../src/server.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
-import { hour, noon } from '../support/pki.js'
+import { fromNoon, hour, noon, temporaryFolder } from '../support/pki.js'
 
+const folder = temporaryFolder()
 let pki: TestPki
 let other: TestPki
 let alice: TestCredential
@@ -257,6 +263,127 @@ describe('a guarded connection', () => {
     clock = broken
     await pass(1_000)
     expect(connection.destroyed).toBe(true)
+  })
+})
+
+describe('what a guarded connection depends on beside trust', () => {
+  const good: CertificateChecker = {
+    name: 'good',
+    generation: 0,
+    check: () => ({ status: 'good' }),
+    statusOf: () => ({ status: 'good', validUntil: Number.POSITIVE_INFINITY }),
+  }
+
+  test('a deny list ends whom it names within a second, and nobody else', async () => {
+    const denied = denyList({ entries: [] })
+    const { identity } = make({ revocation: firstDefinite(denied, good) })
+    const bob = await pki.issue({ subject: 'CN=bob' })
+    const [hers, his] = [new Connection(), new Connection()]
+    guardConnection(hers, await identity())
+    guardConnection(his, await identity(bob))
+    await pass(5_000)
+    expect([hers.destroyed, his.destroyed]).toEqual([false, false])
+    denied.replace([alice.fingerprint])
+    await pass(1_000)
+    expect([hers.destroyed, his.destroyed]).toEqual([true, false])
+    his.destroy()
+    await denied.close?.()
+  })
+
+  test('a list the rule of a route reads ends who is taken off it within a second, and nobody else', async () => {
+    const bob = await pki.issue({ subject: 'CN=bob' })
+    let content = [alice.certificate.pem, bob.certificate.pem]
+    const partners = rules.listed({ load: () => content })
+    await pass(0)
+    const { identity } = make()
+    const [hers, his] = [new Connection(), new Connection()]
+    guardConnection(hers, await identity(), { rule: partners })
+    guardConnection(his, await identity(bob), { rule: partners })
+    await pass(5_000)
+    expect([hers.destroyed, his.destroyed]).toEqual([false, false])
+    content = [bob.certificate.pem]
+    await partners.reload()
+    await pass(1_000)
+    expect([hers.destroyed, his.destroyed]).toEqual([true, false])
+    his.destroy()
+  })
+
+  test('so does the authenticator’s own', async () => {
+    const bob = await pki.issue({ subject: 'CN=bob' })
+    let content = [alice.certificate.pem, bob.certificate.pem]
+    const partners = rules.listed({ load: () => content })
+    await pass(0)
+    const { identity } = make({ rules: partners })
+    const [hers, his] = [new Connection(), new Connection()]
+    guardConnection(hers, await identity())
+    guardConnection(his, await identity(bob))
+    content = [bob.certificate.pem]
+    await pass(5_000)
+    expect([hers.destroyed, his.destroyed]).toEqual([false, false])
+    await partners.reload()
+    await pass(1_000)
+    expect([hers.destroyed, his.destroyed]).toEqual([true, false])
+    his.destroy()
+  })
+
+  test('an exception holds until it is taken out of its file, and no longer than it says', async () => {
+    const expired = { notBefore: fromNoon(-2 * hour), notAfter: fromNoon(-hour) }
+    const [mended, ending] = [await pki.issue(expired), await pki.issue(expired)]
+    const entry = ({ fingerprint }: TestCredential, milliseconds: number) => ({
+      fingerprint,
+      ignore: ['expired'],
+      until: fromNoon(milliseconds).toISOString(),
+      reason: 'renewal is on its way',
+    })
+    const file = folder('exceptions.json')
+    writeFileSync(file, JSON.stringify([entry(mended, hour), entry(ending, 60_000)]))
+    const { identity } = make({ exceptions: { file } })
+    const [first, second] = [new Connection(), new Connection()]
+    guardConnection(first, await identity(mended))
+    guardConnection(second, await identity(ending))
+    await pass(59_000)
+    expect([first.destroyed, second.destroyed]).toEqual([false, false])
+    await pass(2_000)
+    expect([first.destroyed, second.destroyed]).toEqual([false, true])
+    writeFileSync(file, '[]')
+    await pass(4_000)
+    expect(first.destroyed).toBe(true)
+  })
+
+  test('rules that read the clock, or anything else, are asked again every minute', async () => {
+    let isOpen = true
+    const { identity } = make()
+    const [open, ends, own] = [new Connection(), new Connection(), new Connection()]
+    const client = await pki.issue({ notAfter: fromNoon(2 * hour) })
+    guardConnection(open, await identity(client), { rule: rules.validFor('30m') })
+    guardConnection(ends, await identity(client), { rule: rules.validFor('90m') })
+    const withRule = make({ rules: rules.custom('office hours', () => isOpen) })
+    guardConnection(own, await withRule.identity())
+    await pass(29 * 60_000)
+    expect([open.destroyed, ends.destroyed, own.destroyed]).toEqual([false, false, false])
+    isOpen = false
+    await pass(3 * 60_000)
+    expect([open.destroyed, ends.destroyed, own.destroyed]).toEqual([false, true, true])
+    open.destroy()
+  })
+
+  test('only refusals are news: of the rule of a route, too', async () => {
+    const heard: unknown[] = []
+    const listen = (event: unknown) => heard.push((event as { outcome: string }).outcome)
+    let isOpen = true
+    const { identity, store, seen } = make()
+    const connection = new Connection()
+    guardConnection(connection, await identity(), { rule: rules.custom('office hours', () => isOpen) })
+    subscribe('mtls-identity:decision', listen)
+    store.reload()
+    await pass(1_000)
+    expect([seen, heard]).toEqual([['accepted'], []])
+    isOpen = false
+    store.reload()
+    await pass(1_000)
+    unsubscribe('mtls-identity:decision', listen)
+    expect(connection.destroyed).toBe(true)
+    expect([seen, heard]).toEqual([['accepted', 'refused'], ['refused']])
   })
 })
 

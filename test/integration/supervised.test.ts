@@ -10,6 +10,7 @@ import {
   type AnyClientCertError,
   type Authenticator,
   type AuthenticatorOptions,
+  authenticateUpgrade,
   createAuthenticator,
   forwardedHeader,
   proxyAddress,
@@ -580,6 +581,49 @@ describe('what is set up wrong has one warning each', () => {
     warnings = []
     expect(await warnedOf(upgrading(), auth, '127.0.0.1', { upgrades: 'guarded' })).toEqual([])
     expect(await warnedOf(upgrading(), auth, '127.0.0.1', { refuseConnections: true })).toEqual([])
+    const guarded = upgrading()
+    authenticateUpgrade(guarded, auth)
+    expect(await warnedOf(guarded, auth)).toEqual([])
+    const connecting = https.createServer(tlsServerOptions(auth, own)).on('connect', () => {})
+    expect(await warnedOf(connecting, auth)).toEqual(['MTLS_UPGRADE_UNGUARDED'])
+  })
+
+  test('a word about upgrades holds for the first request too, until supervision ends, and keeps no guard away', async () => {
+    const { auth } = make()
+    const upgrading = () =>
+      https
+        .createServer(tlsServerOptions(auth, own), bare(auth) as never)
+        .on('upgrade', (_, socket) => socket.destroy())
+    const [spoken, silent, ended] = [upgrading(), upgrading(), upgrading()]
+    supervise(spoken, auth, { upgrades: 'guarded' })
+    supervise(ended, auth, { upgrades: 'guarded' }).close()
+    await get(await listen(spoken), alice)
+    expect(codes()).toEqual([])
+    await get(await listen(silent), alice)
+    await get(await listen(ended), alice)
+    expect(codes()).toEqual(['MTLS_UPGRADE_UNGUARDED', 'MTLS_UPGRADE_UNGUARDED'])
+    authenticateUpgrade(spoken, auth)
+    expect(() => authenticateUpgrade(spoken, auth)).toThrow(/this server is guarded already/)
+    const listener = jest.fn((_, socket: net.Socket) => socket.destroy())
+    spoken.removeAllListeners('upgrade').on('upgrade', listener as never)
+    const { port } = spoken.address() as net.AddressInfo
+    const upgrade = { headers: { connection: 'Upgrade', upgrade: 'who' } }
+    expect((await handshake(port, upgrade)).answer.status).toBe(401)
+    expect(listener).not.toHaveBeenCalled()
+  })
+
+  test('a guard of upgrades outlives the supervision that came before it', async () => {
+    const { auth } = make()
+    const server = https.createServer(tlsServerOptions(auth, own), bare(auth) as never)
+    const listener = jest.fn((_, socket: net.Socket) => socket.destroy())
+    server.on('upgrade', listener as never)
+    const supervisor = supervise(server, auth)
+    authenticateUpgrade(server, auth)
+    supervisor.close()
+    const port = await listen(server)
+    const upgrade = { headers: { connection: 'Upgrade', upgrade: 'who' } }
+    expect((await handshake(port, upgrade)).answer.status).toBe(401)
+    expect(listener).not.toHaveBeenCalled()
   })
 
   test.each([
