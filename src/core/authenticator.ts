@@ -82,7 +82,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   const issuers = new IssuerMemory()
   let closed = false
   const stopWatching = watchAnchors(settings)
-  if (revocation !== 'none') revocation.attach?.(() => trustedCas(settings))
+  const stopWaiting = whenTrustIsLoaded(settings, () => {
+    if (revocation !== 'none') revocation.attach?.(() => trustedCas(settings))
+  })
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
   async function accept(
@@ -272,6 +274,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     close: async () => {
       closed = true
       stopWatching()
+      stopWaiting()
       stopChecking()
       closeOwn(settings)
     },
@@ -306,6 +309,26 @@ function closeOwn({ ownStores, closeRules, exceptions }: Settings): void {
   for (const store of ownStores) store.close()
   closeRules()
   exceptions?.close()
+}
+
+/** At once, unless a provider has to answer first: who asks for the CAs before would be told that there are none. */
+function whenTrustIsLoaded({ trust, intermediates }: Settings, call: () => void): () => void {
+  const stores = [trust, intermediates].filter((store) => store !== undefined)
+  const isLoaded = () => stores.every((store) => store.isLoaded)
+  const stops: (() => void)[] = []
+  const stop = () => {
+    for (const each of stops.splice(0)) each()
+  }
+  if (isLoaded()) call()
+  else {
+    const loaded = () => {
+      if (stops.length === 0 || !isLoaded()) return
+      stop()
+      call()
+    }
+    for (const store of stores) stops.push(store.onReload(loaded))
+  }
+  return stop
 }
 
 /** Whose CRLs are needed, as far as the configuration tells. */

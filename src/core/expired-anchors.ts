@@ -11,11 +11,11 @@ const named = 3
  * Warns of trust anchors that have ended, now and at every reload. They accept nobody, and keep no other from accepting. Where all have ended
  * at the start, that is a mistake, and throws; at a reload it is what the operator wrote, and refuses. Returns what stops it.
  */
-export function watchExpiry({ trust, now }: Pick<Settings, 'trust' | 'now'>): () => void {
+export function watchExpiry(settings: Pick<Settings, 'trust' | 'now' | 'exceptions'>): () => void {
+  const { trust } = settings
   const { anchors, pinned } = trust.current()
-  const all = [...anchors, ...pinned]
-  const ended = endedOf(all, now)
-  if (anchors.length > 0 && ended.length === all.length) {
+  const ended = endedOf(settings)
+  if (anchors.length > 0 && ended.length === anchors.length + pinned.length) {
     throw new ClientCertConfigError(
       `trust: every certificate in it has ended: ${namesOf(ended)} — put the CA there that issues your clients now`,
     )
@@ -23,14 +23,19 @@ export function watchExpiry({ trust, now }: Pick<Settings, 'trust' | 'now'>): ()
   let told = tell(ended)
   return trust.onReload((result) => {
     if (!result.ok) return
-    const { anchors, pinned } = trust.current()
-    told = tell(endedOf([...anchors, ...pinned], now), told)
+    told = tell(endedOf(settings), told)
   })
 }
 
-function endedOf(anchors: readonly TrustAnchor[], now: () => number): TrustAnchor[] {
+/** Those that accept nobody any more: a pinned client may have an exception, an anchor has none. */
+function endedOf({ trust, now, exceptions }: Pick<Settings, 'trust' | 'now' | 'exceptions'>): TrustAnchor[] {
   const at = clock(now)
-  return anchors.filter(({ certificate }) => at >= endOf(certificate.notAfter))
+  const { anchors, pinned } = trust.current()
+  const isExcepted = ({ certificate }: TrustAnchor) =>
+    exceptions?.find(certificate.fingerprint, 'ERR_CLIENT_CERT_EXPIRED', 0, at) !== undefined
+  return [...anchors, ...pinned.filter((pin) => !isExcepted(pin))].filter(
+    ({ certificate }) => at >= endOf(certificate.notAfter),
+  )
 }
 
 /** A clock that fails denies every request; it is not reported here. */

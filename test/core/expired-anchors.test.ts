@@ -60,6 +60,23 @@ test('all of them at the start is a mistake, and stops it; pins count', () => {
   expect(() => make({ clients: pemOf(ended), pinned: pemOf(good) })).not.toThrow()
 })
 
+test('a pinned client that has an exception accepts itself, and is not named; without one it is', async () => {
+  const client = await good.issue({ subject: 'CN=alice', notAfter: fromNoon(-1_000) })
+  const trust = { clients: pemOf(good), pinned: client.certificate.pem }
+  const until = fromNoon(hour)
+  const exceptions = [{ fingerprint: client.fingerprint, ignore: ['expired' as const], until, reason: 'Ops' }]
+  const auth = createAuthenticator({
+    trust,
+    revocation: 'none',
+    log: false,
+    now: () => noon.getTime(),
+    exceptions,
+  })
+  expect([await verdict(auth, client), warnings]).toEqual(['accepted', []])
+  expect(await verdict(make(trust), client)).toBe('ERR_CLIENT_CERT_EXPIRED')
+  expect(warnings).toEqual([expect.stringMatching(/^MTLS_EXPIRED_ANCHOR: trust: "CN=alice" ended/)])
+})
+
 test('at a reload it is named, and no reload is refused for it, not even where all have ended', async () => {
   let content = pemOf(good)
   const store = TrustStore.assemble({ label: 'memory', load: () => TrustStore.parse(content).current() })

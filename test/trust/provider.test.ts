@@ -1,6 +1,7 @@
 /** TrustStore.from(): trust that a secret manager holds. The network fails here in every way it likes. */
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createAuthenticator } from '../../src/core/authenticator.js'
+import type { RevocationChecker } from '../../src/revocation/checker.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { resolveTrust } from '../../src/trust/trust-option.js'
 import { type ReloadResult, type TrustContent, TrustStore } from '../../src/trust/trust-store.js'
@@ -256,4 +257,34 @@ test('what cannot be meant is refused', () => {
   expect(thrownBy(() => TrustStore.from(load, { refresh: 60_000, maxStaleness: 60_000 }))).toMatch(
     /must be longer than refresh/,
   )
+})
+
+test('a checker hears which CAs are trusted when the provider has answered, once, and never after close()', async () => {
+  const heard: string[][] = []
+  const base64 = (der: Uint8Array) => Buffer.from(der).toString('base64')
+  const revocation: RevocationChecker = {
+    name: 'mine',
+    check: () => ({ status: 'good' }),
+    attach: (issuers) => heard.push(issuers().map(({ der }) => base64(der))),
+  }
+  const make = (trust: TrustStore | string) => {
+    const auth = createAuthenticator({ trust, revocation, log: false, now: () => noon.getTime() })
+    open.push(auth)
+    return auth
+  }
+  let answer = (_: string) => {}
+  const late = new Promise<string>((resolve) => {
+    answer = resolve
+  })
+  const { store } = storeOf(provider(late).load)
+  make(store)
+  await make(store).close()
+  await jest.advanceTimersByTimeAsync(0)
+  expect(heard).toEqual([])
+  answer(old.trust)
+  await store.ready()
+  await store.refresh()
+  expect(heard).toEqual([[base64(old.root.certificate.der)]])
+  make(young.trust)
+  expect(heard.slice(1)).toEqual([[base64(young.root.certificate.der)]])
 })
