@@ -91,6 +91,10 @@ const options: Record<string, string> = {
   PathProfile: 'src/path/profile.ts',
   ForwardedHeaderOptions: 'src/source/forwarded-header.ts',
   OcspOptions: 'src/revocation/ocsp-options.ts',
+  CrlOptions: 'src/revocation/crl-options.ts',
+  DenyListOptions: 'src/revocation/deny-list.ts',
+  AllowUnknownOptions: 'src/revocation/allow-unknown.ts',
+  SkipShortLivedOptions: 'src/revocation/short-lived.ts',
 }
 
 // ── The rules ────────────────────────────────────────────────────────────────────────────────────────────────────
