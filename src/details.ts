@@ -20,10 +20,14 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_REVOKED: { subject: string; reason?: string; since?: Date }
   ERR_CLIENT_CERT_REVOCATION_UNKNOWN: { subject: string; reason: string; fix?: string }
   ERR_CLIENT_CERT_RULE: RuleDetail
-  ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string }
+  /** `reason`: why no name of it is its principal; undefined where `resolve` said nobody. */
+  ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string; reason?: string }
+  /** `name`: the SPIFFE ID, or the subject where there is none. */
+  ERR_CLIENT_CERT_SVID: { name: string; reason: string }
   ERR_CLIENT_CERT_RENEGOTIATED: { protocol: string }
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: { peer: string | undefined; header: string; gate: string }
-  ERR_CLIENT_CERT_HEADER_MALFORMED: { header: string; preset: string; reason: string }
+  ERR_CLIENT_CERT_PROXY_REFUSED: { header: string; verdict: string | undefined; accepts: string }
+  ERR_CLIENT_CERT_HEADER_MALFORMED: { header: string; preset: string; reason: string; fix?: string }
   ERR_CLIENT_CERT_HEADER_AMBIGUOUS: { header: string; reason: string }
   ERR_CLIENT_CERT_RUNTIME: { runtime: string; reason: string }
   ERR_CLIENT_CERT_NOT_READY: { reason: string }
@@ -37,6 +41,7 @@ export interface AbsentDetail {
     | 'not-requested'
     | 'resumed-without'
     | 'behind-proxy'
+    | 'header-unread'
     | 'header-absent'
     | 'not-the-proxy'
     | 'preflight'
@@ -51,6 +56,11 @@ export interface AbsentDetail {
   /** The forwarded-certificate header that was looked for, in header mode, and who may send it. */
   header?: string
   gate?: string
+  /** This proxy has sent the header before, and what to look at in its configuration. */
+  wasSent?: boolean
+  whereToLook?: string
+  /** Presets whose header came although nobody reads headers here. */
+  presets?: readonly string[]
   /** Names of the certification authorities the server advertised, at most three. */
   advertised?: readonly string[]
   advertisedCount?: number

@@ -1,5 +1,6 @@
 import type {
   AbsentDetail,
+  ClientCertErrorDetails,
   KeyUsageDetail,
   NameConstraintsDetail,
   Refusal,
@@ -123,13 +124,26 @@ function sentenceFor(error: Refusal): string {
     case 'ERR_CLIENT_CERT_RULE':
       return rule(error.detail)
     case 'ERR_CLIENT_CERT_PRINCIPAL':
+      if (error.detail.reason !== undefined) {
+        return `${quote(error.detail.subject)} (${error.detail.fingerprint}) is nobody: ${error.detail.reason} — issue it with exactly one, or choose another principalFrom`
+      }
       return `resolve() returned nobody for ${quote(error.detail.subject)} (${error.detail.fingerprint}) — register the certificate with the application`
+    case 'ERR_CLIENT_CERT_SVID':
+      return `${quote(error.detail.name)}: ${quote(error.detail.reason).slice(1, -1)} — issue an X509-SVID, or add the bundle to spiffeBundles({ … })`
     case 'ERR_CLIENT_CERT_RENEGOTIATED':
       return `the client renegotiated this ${error.detail.protocol} connection after it had identified itself — it must reconnect; tlsServerOptions() refuses renegotiation`
     case 'ERR_CLIENT_CERT_UNTRUSTED_PROXY':
-      return `header ${error.detail.header} from ${error.detail.peer ?? 'a peer without an address'}, not in ${error.detail.gate} — add it if that is your proxy; if not, somebody reaches this port directly`
-    case 'ERR_CLIENT_CERT_HEADER_MALFORMED':
-      return `${error.detail.header}: preset '${error.detail.preset}' ${error.detail.reason} — check the proxy's header and the preset`
+      return untrustedProxy(error.detail)
+    case 'ERR_CLIENT_CERT_PROXY_REFUSED': {
+      const { header, verdict, accepts } = error.detail
+      const says =
+        verdict === undefined ? `sent no ${header} beside the certificate` : `says ${quote(verdict)} in ${header}`
+      return `the proxy ${says}, only ${quote(accepts)} does not refuse — look into the proxy's log; or leave headers.status out, the certificate is validated here all the same`
+    }
+    case 'ERR_CLIENT_CERT_HEADER_MALFORMED': {
+      const { header, preset, reason, fix } = error.detail
+      return `${header}: preset '${preset}' ${reason} — ${fix ?? "check the proxy's header and the preset"}`
+    }
     case 'ERR_CLIENT_CERT_HEADER_AMBIGUOUS':
       return `${error.detail.header} ${error.detail.reason} — the proxy must remove what clients send before it sets its own`
     case 'ERR_CLIENT_CERT_RUNTIME':
@@ -141,6 +155,14 @@ function sentenceFor(error: Refusal): string {
   }
 }
 
+function untrustedProxy({ peer, header, gate }: ClientCertErrorDetails['ERR_CLIENT_CERT_UNTRUSTED_PROXY']): string {
+  if (peer === undefined) {
+    return `header ${header} from a peer without an address, not in ${gate} — unixSocket() if your proxy comes through a Unix socket`
+  }
+  const who = peer === '127.0.0.6' ? " (127.0.0.6 is Istio's sidecar)" : ''
+  return `header ${header} from ${peer}, not in ${gate}${who} — add it if that is your proxy, or use unixSocket(); if not, somebody reaches this port directly`
+}
+
 function absent(detail: AbsentDetail): string {
   const agent = detail.agent ? `${quote(detail.agent)}, ` : ''
   switch (detail.cause) {
@@ -150,14 +172,18 @@ function absent(detail: AbsentDetail): string {
       return 'this server never asks for a certificate (requestCert is false) — create it with https.createServer(tlsServerOptions(auth, { key, cert }), app)'
     case 'resumed-without':
       return `resumed session that never carried a certificate (socket.authorized is wrong here on Node ${process.versions.node}) — the client must reconnect with its certificate`
+    case 'header-unread':
+      return `on the socket, but ${detail.peer ?? 'a peer without an address'} sent ${detail.header} — source: forwardedHeader({ preset: ${(detail.presets ?? []).map((name) => `'${name}'`).join(' or ')}, from: ${detail.peer === undefined ? 'unixSocket()' : `proxyAddress('${detail.peer}')`} }), if that is your proxy`
     case 'behind-proxy':
       return `peer ${detail.peer ?? 'without an address'} is a proxy (X-Forwarded-For present) and TLS ended there — source: forwardedHeader({ … }), or TLS passthrough`
-    case 'header-absent':
-      return `the trusted proxy ${detail.peer ?? ''} sent no ${detail.header} on ${quote(detail.path ?? '')} — the client sent it no certificate, or the proxy does not set the header on this path`
+    case 'header-absent': {
+      const elsewhere = detail.wasSent ? ' (it did on other requests)' : ''
+      return `the trusted proxy ${detail.peer ?? 'on the Unix socket'} sent no ${detail.header} on ${quote(detail.path ?? '')}${elsewhere} — the client sent it no certificate, or the proxy does not set the header on this path: ${detail.whereToLook ?? 'look into its configuration'}`
+    }
     case 'not-the-proxy':
       return `the peer ${detail.peer ?? 'without an address'} sent no ${detail.header}, and is not in ${detail.gate}, who alone may — let clients come through the proxy, or add its address`
     case 'preflight':
-      return `on a CORS preflight (Origin ${quote(detail.origin ?? '')}), for which browsers send no certificate — mount cors() before clientCert(); a proxy with verify "on" must be "optional"`
+      return `on a CORS preflight (Origin ${quote(detail.origin ?? '')}), for which browsers send no certificate — mount cors() before clientCert(), or preflight: 'answer'; a proxy with verify "on" must be "optional"`
     case 'probe':
       return `on ${detail.method} ${quote(detail.path ?? '')} from ${quote(detail.agent ?? 'a probe')} — skip: r => r.url === ${quote(detail.path ?? '')}, or probe a second, plain port`
     case 'not-among-advertised':

@@ -1,12 +1,17 @@
+export type { AuditEvent, DecisionDurations } from './core/audit.js'
 export {
   type Authenticator,
   createAuthenticator,
 } from './core/authenticator.js'
-export type { Decision } from './core/decision.js'
+export { type Decision, explain } from './core/decision.js'
+export type { AppliedException, CertificateException, Exceptions, Ignorable } from './core/exceptions.js'
 export type { LogFunction } from './core/log.js'
-export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
-export type { AuthenticatorOptions } from './core/options.js'
+export type { ClientCertOptions, MountOptions } from './core/mount.js'
+export type { AuthenticatorOptions, DecisionContext } from './core/options.js'
+export type { PrincipalSource } from './core/principal.js'
+export type { ResponseOptions } from './core/responses.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
+export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './core/upgrade.js'
 export {
   type AbsentDetail,
   type AnyClientCertError,
@@ -26,8 +31,10 @@ export type {
   ClientIdentity,
   IdentityNames,
   Principal,
+  PublicKeyDescription,
   Register,
 } from './identity/identity.js'
+export { type SpiffeBundle, type SpiffeBundleOptions, spiffeBundles } from './identity/spiffe-bundles.js'
 export { SpiffeId } from './identity/spiffe-id.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { PathProfile } from './path/profile.js'
@@ -48,13 +55,24 @@ export { firstDefinite } from './revocation/first-definite.js'
 export { ocsp } from './revocation/ocsp-checker.js'
 export type { OcspOptions } from './revocation/ocsp-options.js'
 export { type SkipShortLivedOptions, skipShortLived } from './revocation/short-lived.js'
-export type { CustomRuleOptions, Rule, RuleRequest } from './rules/rule.js'
+export type { CustomRuleOptions } from './rules/custom.js'
+export type { RuleFile } from './rules/document-rule.js'
+export type { Rule, RuleOutcome, RuleReason, RuleRequest } from './rules/rule.js'
+export type { RuleDocument } from './rules/rule-document.js'
 export * as rules from './rules.js'
-export { type ForwardedHeaderOptions, forwardedHeader } from './source/forwarded-header.js'
+export { type ByPeerOptions, byPeer } from './source/by-peer.js'
+export { DecodingError, type HeaderDecoder } from './source/decoding.js'
+export { type ForwardedHeaderSource, forwardedHeader } from './source/forwarded-header.js'
+export type { ForwardedHeaderNames, ForwardedHeaderOptions } from './source/forwarded-options.js'
+export { allOf, anyOf } from './source/gate-combinators.js'
+export { platformNetwork } from './source/platform-network.js'
 export type { PresetName } from './source/presets.js'
+export { type ProxyPins, proxyCertificate, type SocketAuthenticator } from './source/proxy-certificate.js'
+export { type ProxySecretGate, type ProxySecretOptions, proxySecret } from './source/proxy-secret.js'
 export type { AnyRequest, CertificateSource, PresentedChain, Reading } from './source/source.js'
-export { tlsSocket } from './source/tls-socket.js'
-export { proxyAddress, type TrustedProxy } from './source/trusted-proxy.js'
+export { type TlsSocketSource, tlsSocket } from './source/tls-socket.js'
+export { proxyAddress, type SynchronousGate, type TrustedProxy } from './source/trusted-proxy.js'
+export { unixSocket } from './source/unix-socket.js'
 export type { Trust, TrustSource } from './trust/trust-option.js'
 export type { TrustAnchor, TrustSnapshot } from './trust/trust-snapshot.js'
 export { type ReloadListener, type ReloadResult, TrustStore } from './trust/trust-store.js'

@@ -43,6 +43,8 @@ export const limits = {
   crlSigners: 4,
   /** Signed CRLs that are kept although their source offers them no more, and addresses of certificates that are remembered. */
   crlsKept: 1_000,
+  /** CRLs that are kept in the same way although nobody found them to be signed yet. Each costs a signature where it is asked about. */
+  crlsUnsigned: 16,
   /** Addresses of CRLs that are asked for one certificate. */
   crlUrlsPerCertificate: 4,
   /** Octets of a deny list: 200,000 fingerprints with colons. */
@@ -51,13 +53,26 @@ export const limits = {
   headerFields: 1_000,
   /** Octets of one forwarded-certificate header: percent-encoded PEM of `certificateBytes` at its worst expansion. */
   headerBytes: 65_536,
+  /** Parameters of one structured-field item, which mean nothing to us: RFC 9651 §3.1.2 asks for 256. */
+  headerParameters: 256,
+  /** Elements of one X-Forwarded-Client-Cert: one for each hop. */
+  forwardedElements: 32,
+  /** Octets of header values that are remembered with what they were decoded to and whose they are: 10,000 of RSA-2048, more of P-256. */
+  headerMemoryBytes: 64 * 1024 * 1024,
+  /** Octets of one file of proxy secrets: some hundreds of them. */
+  secretFileBytes: 65_536,
   /** Characters of one value that came from a peer, in any text we write. Go's error text was quadratic in CVE-2025-61729. */
   quotedCharacters: 256,
   /** Characters of one fact a refusal carries, and entries of a list in it: refusals are remembered. */
   detailCharacters: 1_024,
   detailEntries: 16,
+  /** Rules of one combination whose outcome is kept, beside the one that decided; and lines of an outcome that is printed. */
+  outcomeEntries: 16,
+  outcomeLines: 32,
   /** Characters of one sentence for the operator: a few quoted values and what is said about them. */
   helpCharacters: 1_500,
+  /** Nesting of a rule document: a deeper one is no work of people. */
+  documentDepth: 64,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */
   trustFileBytes: 64 * 1024 * 1024,
   /** Octets of one OCSP response. One with its signer's RSA-4096 certificate has 4 KB, one with an ML-DSA-87 chain 20 KB. */

@@ -22,6 +22,7 @@ import { errorTable } from '../src/errors.js'
 import { limits } from '../src/limits.js'
 import { strictProfile } from '../src/path/profile.js'
 import * as rules from '../src/rules.js'
+import { presets, textFields } from '../src/source/presets.js'
 
 const repository = join(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(repository, file), 'utf8')
@@ -43,7 +44,7 @@ const surroundings = `
 import type { IncomingMessage, Server } from 'node:http'
 import tls from 'node:tls'
 import type { Express, RequestHandler } from 'express'
-import { type Authenticator, type ClientIdentity, isClientCertError, rules, tlsServerOptions } from 'mtls-identity'
+import { type Authenticator, authenticateUpgrade, type ClientIdentity, isClientCertError, rules, tlsServerOptions } from 'mtls-identity'
 import { clientCert, requireClientCert } from 'mtls-identity/express'
 declare const app: Express, auth: Authenticator, server: Server, handler: RequestHandler, key: string, cert: string
 declare function openWebSocket(identity: ClientIdentity, until: Date): void
@@ -122,10 +123,36 @@ describe('what the README shows', () => {
     30_000,
   )
 
+  test('the table of presets is that of the source, header names included', () => {
+    const rows = new Map(
+      [...(readme.split('### Presets')[1]?.split('###')[0] ?? '').matchAll(/^\| `'([\w.-]+)'` \| (.*?) \|/gm)].map(
+        ([, name, header]) => [name, header],
+      ),
+    )
+    expect([...rows.keys()].sort()).toEqual(Object.keys(presets).sort())
+    for (const [name, { certificate }] of Object.entries(presets)) {
+      const header = rows.get(name) ?? ''
+      if (header !== 'the same')
+        expect([name, header.toLowerCase()]).toEqual([name, expect.stringContaining(certificate ?? '?')])
+    }
+    for (const [field] of textFields)
+      expect(readme).toMatch(new RegExp(field.source.replace(/^\^|\$$|\(.*$/g, ''), 'i'))
+  })
+
+  test('every configuration in examples/proxies is in its README, and names its preset', () => {
+    const folder = join(repository, 'examples/proxies')
+    const text = read('examples/proxies/README.md')
+    for (const file of readdirSync(folder).filter((name) => name !== 'README.md')) {
+      expect(text).toContain(`(${file})`)
+      const own = read(`examples/proxies/${file}`) + text
+      expect(Object.keys(presets).some((name) => own.includes(`preset: '${name}'`))).toBe(true)
+    }
+  })
+
   test('the nginx recipe is the example’s', () => {
     const squeezed = (text: string) => text.replace(/#.*/g, '').replace(/\s+/g, ' ')
     const [recipe = ''] = blocks('nginx')
-    const example = squeezed(read('examples/behind-nginx/nginx.conf'))
+    const example = squeezed(read('examples/proxies/nginx.conf'))
     for (const directive of squeezed(recipe).match(/(ssl_verify_client|error_page|proxy_set_header) [^;]+;/g) ?? []) {
       expect(example).toContain(directive)
     }

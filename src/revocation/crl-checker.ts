@@ -50,7 +50,7 @@ class CrlChecker implements ManagedChecker {
     this.#settings = settings
     this.name = nameOf(fromCertificate ? [...places, 'what certificates name'] : places)
     this.leafOnly = settings.leafOnly
-    this.#status = new CrlStatus({ skew: skewMilliseconds, maxAge })
+    this.#status = new CrlStatus({ skew: skewMilliseconds, maxAge, remembersSigners: true })
     this.#endings = new CrlEndings(settings, this.#holdings, [ofFiles, ...urls])
     const reports: CrlReports = {
       loaded: (where, crls) => this.#loaded(where, crls),

@@ -1,4 +1,4 @@
-import { watchFiles } from '../trust/file-watch.js'
+import { watchFiles } from '../file-watch.js'
 import {
   type FileKind,
   isReadFailure,

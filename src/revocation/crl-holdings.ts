@@ -22,6 +22,11 @@ export class CrlHoldings {
     return this.#set
   }
 
+  /** What all sources offer now. */
+  offered(): readonly KnownCrl[] {
+    return [...this.#offered.values()].flat()
+  }
+
   /** What the source offered last, to be used again where its octets are the same. */
   offeredBy(source: string): readonly KnownCrl[] {
     return this.#offered.get(source) ?? []
@@ -36,7 +41,7 @@ export class CrlHoldings {
     // Put at the end: the one that was offered longest ago comes first.
     this.#offered.delete(source)
     this.#offered.set(source, crls)
-    const present = new Set([...this.#offered.values()].flat())
+    const present = new Set(this.offered())
     this.#kept = stillNeeded(
       former.filter((known) => !present.has(known)),
       present,
@@ -54,19 +59,23 @@ export class CrlHoldings {
 
 /**
  * CRLs that no source offers any more, and no signed one of their scope replaces: of those that are signed, none that was signed with another key,
- * for that may be another CA's of the same name. Those nobody asked about yet may be anybody's: of them, the last that are together no longer than
- * one CRL may be.
+ * for that may be another CA's of the same name. The others may be anybody's: of them the last few, together no longer than one CRL may be.
  */
 function stillNeeded(gone: readonly KnownCrl[], offered: ReadonlySet<KnownCrl>): readonly KnownCrl[] {
-  const signed = [...gone, ...offered].filter(({ signer }) => signer)
+  const signed = [...gone, ...offered].filter(isSigned)
   const ofScope = groupBy(signed, ({ scope }) => scope)
   const ofSigner = groupBy(signed, ofScopeAndSigner)
   const isReplaced = (known: KnownCrl, others: readonly KnownCrl[] = []) =>
     others.some((other) => other !== known && replaces(other, known, false))
-  const needed = gone.filter((known) => known.signer && !isReplaced(known, ofSigner.get(ofScopeAndSigner(known))))
-  const unasked = gone.filter((known) => known.signer === undefined && !isReplaced(known, ofScope.get(known.scope)))
-  return [...needed.slice(-limits.crlsKept), ...lastWithin(limits.crlBytes, unasked)]
+  const needed = gone.filter((known) => {
+    const others = isSigned(known) ? ofSigner.get(ofScopeAndSigner(known)) : ofScope.get(known.scope)
+    return !isReplaced(known, others)
+  })
+  const unsigned = needed.filter((known) => !isSigned(known)).slice(-limits.crlsUnsigned)
+  return [...needed.filter(isSigned).slice(-limits.crlsKept), ...lastWithin(limits.crlBytes, unsigned)]
 }
+
+const isSigned = ({ signer }: KnownCrl) => signer !== undefined
 
 const ofScopeAndSigner = ({ scope, signer }: KnownCrl) => `${Buffer.from(signer ?? []).toString('latin1')} ${scope}`
 

@@ -21,7 +21,7 @@ export interface RevokedEntry {
 
 /**
  * Finds the entries of one CRL by certificate issuer and serial number. Stands on the octets of the CRL, which must not change, and holds 6 to
- * 8 octets for an entry beside them.
+ * 8 octets for an entry beside them; in an indirect CRL 16 more where the issuer changes.
  */
 export class CrlIndex {
   readonly #crl: CertificateRevocationList

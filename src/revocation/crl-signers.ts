@@ -26,12 +26,14 @@ export interface CrlSigner {
  */
 export class CrlSigners {
   readonly #verdicts = new WeakMap<CertificateRevocationList, Map<string, Promise<boolean>>>()
-  /** Those that were found elsewhere than in the path: a client that leaves one out must not thereby bring back an older CRL. */
+  /** Those that were found elsewhere than in the path. */
   readonly #found = new WeakMap<CertificateRevocationList, readonly Certificate[]>()
   readonly #unrevokedUntil: UnrevokedUntil
+  readonly #remembers: boolean
 
-  constructor(unrevokedUntil: UnrevokedUntil) {
+  constructor(unrevokedUntil: UnrevokedUntil, remembers: boolean) {
     this.#unrevokedUntil = unrevokedUntil
+    this.#remembers = remembers
   }
 
   /** The first certificate of the CRL issuer, valid under the anchor of the path that is asked about, that has signed it. */
@@ -50,8 +52,8 @@ export class CrlSigners {
         if (!(await this.#isSignedBy(crl, certificate, context.profile))) break
         const until = await this.#unrevokedUntil(candidate, question)
         if (until === undefined) continue
-        const others = found.filter((other) => other !== certificate)
-        this.#found.set(crl, [certificate, ...others].slice(0, limits.crlSigners))
+        const others = found.filter(({ fingerprint }) => fingerprint !== certificate.fingerprint)
+        if (this.#remembers) this.#found.set(crl, [certificate, ...others].slice(0, limits.crlSigners))
         return { certificate, until: Math.min(until, endOf(candidate.notAfter) - 1) }
       }
     }

@@ -1,5 +1,4 @@
 import { groupBy } from '../group-by.js'
-import { duration, instant, quote } from '../help.js'
 import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
@@ -9,6 +8,7 @@ import { freshUntil } from './crl-freshness.js'
 import { allReasons, isInScope, type PublicationPoint, publicationPoints, reasonsCovered } from './crl-scope.js'
 import type { CrlSet } from './crl-set.js'
 import { CrlSigners } from './crl-signers.js'
+import { ended, missing, notBegun, notSigned, notUsable, onlyDelta, type Silence } from './crl-silence.js'
 import { byAge, isAhead, type KnownCrl, replaces } from './known-crl.js'
 
 export interface CrlPolicy {
@@ -16,13 +16,15 @@ export interface CrlPolicy {
   readonly skew: number
   /** Milliseconds after thisUpdate for which a CRL is believed; Infinity leaves it to nextUpdate, which it must have then. */
   readonly maxAge: number
+  /** Certificates of CRL issuers that one client presents serve the next, too: one who leaves them out must not be judged by an older CRL. */
+  readonly remembersSigners: boolean
 }
 
 /** What the CRLs of one scope say about a certificate, newest first. */
 type Finding =
   | { readonly status: 'revoked'; readonly reason?: string; readonly since?: Date }
   | { readonly status: 'good'; readonly validUntil: number }
-  | { readonly status: 'silent'; readonly reason: string; readonly fix: string }
+  | Silence
 
 /**
  * RFC 5280 §6.3.3: the status of one certificate by CRLs. Differs from the RFC's loop where the loop's answer depends on the order of CRLs: every CRL
@@ -30,10 +32,13 @@ type Finding =
  */
 export class CrlStatus {
   readonly #policy: CrlPolicy
-  readonly #signers = new CrlSigners((path, question) => this.#unrevokedUntil(path, question as CrlQuestion))
+  readonly #signers: CrlSigners
 
   constructor(policy: CrlPolicy) {
     this.#policy = policy
+    const unrevokedUntil = (path: CertificationPath, question: StatusQuestion) =>
+      this.#unrevokedUntil(path, question as CrlQuestion)
+    this.#signers = new CrlSigners(unrevokedUntil, policy.remembersSigners)
   }
 
   async of(question: StatusQuestion, crls: CrlSet): Promise<CertificateStatus> {
@@ -44,7 +49,7 @@ export class CrlStatus {
     const { certificate, crls } = question
     let covered = 0
     let validUntil = Number.POSITIVE_INFINITY
-    let silent: Extract<Finding, { status: 'silent' }> | undefined
+    let silent: Silence | undefined
     for (const point of publicationPoints(certificate)) {
       for (const name of point.crlIssuers) {
         const inScope = crls.byIssuer(name).filter(({ crl }) => isInScope(crl, certificate, point))
@@ -64,7 +69,7 @@ export class CrlStatus {
       }
     }
     if (covered === allReasons) return { status: 'good', validUntil }
-    const { reason, fix } = silent ?? missing(question, covered)
+    const { reason, fix } = silent ?? missing(question, crls, covered)
     return { status: 'unknown', reason, fix }
   }
 
@@ -98,13 +103,16 @@ export class CrlStatus {
     }
     for (const base of bases) {
       const entry = find(base, certificate)
-      if (entry !== undefined && !isReleased) return revoked(entry)
+      // §5.3.1: only what was on hold comes back
+      const isBack = isReleased && entry?.reason === CRLReason.certificateHold
+      if (entry !== undefined && !isBack) return revoked(entry)
       // (a) past its nextUpdate it says nothing about those it does not list
       if (!this.#isFresh(base, at)) return ended(base, this.#endOf(base), at)
       validUntil = Math.min(validUntil, this.#endOf(base))
     }
     if (bases.length > 0) return { status: 'good', validUntil }
-    return complete.unsigned === undefined ? onlyDelta(question) : notSigned(complete.unsigned)
+    if (complete.unsigned !== undefined) return notSigned(complete.unsigned)
+    return complete.early === undefined ? onlyDelta(scope[0] as KnownCrl) : notBegun(complete.early, at)
   }
 
   /** A forged CRL replaces none. */
@@ -112,25 +120,26 @@ export class CrlStatus {
     const { at } = question
     const signed: KnownCrl[] = []
     let unsigned: KnownCrl | undefined
+    let early: KnownCrl | undefined
     let until = Number.POSITIVE_INFINITY
     for (const known of [...crls].sort(byAge)) {
       const begins = known.crl.thisUpdate - this.#policy.skew
       if (!(begins <= at)) {
+        early = known
         until = Math.min(until, begins - 1)
         continue
       }
       if (signed.some((newer) => replaces(newer, known, !this.#isFresh(known, at)))) continue
       const signer = await this.#signers.signerOf(known.crl, question)
       if (signer === undefined) {
-        known.signer ??= null
         unsigned ??= known
-      } else {
-        known.signer = signer.certificate.publicKey.der
-        signed.push(known)
-        until = Math.min(until, signer.until)
+        continue
       }
+      known.signer = signer.certificate.publicKey.der
+      signed.push(known)
+      until = Math.min(until, signer.until)
     }
-    return { signed, unsigned, until }
+    return { signed, unsigned, early, until }
   }
 
   #isFresh(known: KnownCrl, at: number): boolean {
@@ -166,6 +175,8 @@ interface Newest {
   readonly signed: readonly KnownCrl[]
   /** Beside them, the newest that is not signed. */
   readonly unsigned: KnownCrl | undefined
+  /** The first of those that have not begun. */
+  readonly early: KnownCrl | undefined
   /** Milliseconds since 1970, inclusive: after that a signer has ended, or a CRL begins that may say otherwise. */
   readonly until: number
 }
@@ -203,49 +214,4 @@ const reasonNames = new Map(Object.entries(CRLReason).map(([name, code]) => [cod
 function revoked({ reason, revocationDate }: { reason: number | undefined; revocationDate: number }): Finding {
   const name = reason === undefined ? undefined : reasonNames.get(reason)
   return { status: 'revoked', since: new Date(revocationDate), ...(name === undefined ? {} : { reason: name }) }
-}
-
-const nameOf = ({ crl }: KnownCrl) => quote(crl.issuer.toString())
-
-function ended(known: KnownCrl, end: number, at: number): Finding {
-  const reason =
-    end === Number.NEGATIVE_INFINITY
-      ? `CRL of ${nameOf(known)} (${known.where}) has no nextUpdate`
-      : `CRL of ${nameOf(known)} ended ${duration(at - end)} ago (${instant(new Date(end))}, ${known.where})`
-  const fix =
-    end === Number.NEGATIVE_INFINITY ? 'have the CA write one, or crl({ maxAge })' : 'fix the job that renews it'
-  return { status: 'silent', reason, fix }
-}
-
-const notSigned = (known: KnownCrl): Finding => ({
-  status: 'silent',
-  reason: `CRL of ${nameOf(known)} (${known.where}) is signed by no certificate of that name under this trust anchor that may sign CRLs`,
-  fix: 'is it the CRL of another CA of the same name? A separate CRL issuer belongs into intermediates',
-})
-
-const notUsable = (known: KnownCrl, { reason, fix }: NonNullable<KnownCrl['flaw']>): Finding => ({
-  status: 'silent',
-  reason: `CRL of ${nameOf(known)} (${known.where}) ${reason}`,
-  fix,
-})
-
-const onlyDelta = ({ certificate }: CrlQuestion): Finding => ({
-  status: 'silent',
-  reason: `there is no complete CRL for ${quote(certificate.subject.toString())}, whose CA issued a delta CRL only or one that has not begun`,
-  fix: 'add the complete CRL',
-})
-
-function missing({ certificate, depth, crls }: CrlQuestion, covered: number) {
-  const [subject, issuer] = [quote(certificate.subject.toString()), quote(certificate.issuer.toString())]
-  const who = `${depth === 0 ? 'client' : 'intermediate'} ${subject}`
-  const [other] = crls.byIssuer(certificate.issuer)
-  if (covered === 0 && other !== undefined)
-    return {
-      reason: `CRL of ${issuer} (${other.where}) is about other certificates than ${who}, by its issuingDistributionPoint`,
-      fix: 'add the CRL that its cRLDistributionPoints name',
-    }
-  const fix = depth === 0 ? `add the CRL of ${issuer}` : `add the CRL of ${issuer}, or crl({ leafOnly: true })`
-  const reason =
-    covered === 0 ? `no CRL of ${issuer} for ${who}` : `CRLs of ${issuer} cover only some reasons for ${who}`
-  return { reason, fix }
 }

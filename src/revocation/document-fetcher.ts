@@ -275,10 +275,10 @@ const meanwhile = {
 const again = ({ failure, detail: { url: _, reason, ...facts } }: FetchError, { href }: FetchTarget) =>
   new FetchError(failure, href, reason, { ...facts, remembered: true })
 
-/** RFC 9110 §8.3.1. What is too long for one is none. */
+/** RFC 9110 §8.3.1: two tokens. Whatever else the server may have written is nobody's business. */
 function mediaType(field: string | undefined): string | undefined {
-  const type = field?.split(';', 1)[0]?.trim().toLowerCase()
-  return type === undefined || type === '' || type.length > 128 ? undefined : type
+  const type = field?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return type.length <= 128 && /^[!#-'*+.0-9^-z|~-]+\/[!#-'*+.0-9^-z|~-]+$/.test(type) ? type : undefined
 }
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -52,12 +52,15 @@ export function exchange(order: Exchange): Promise<Answer> {
     let phase: FetchPhase = 'connect'
     order.enter(phase)
     const request = send(order)
+    let connection: Socket | undefined
     let isOver = false
     const over = (settle: () => void) => {
       if (isOver) return
       isOver = true
       signal.removeEventListener('abort', stop)
       request.destroy()
+      // From Node 26 on, a request that became an upgrade no longer ends its connection.
+      connection?.destroy()
       settle()
     }
     const fail: Fail = (failure, reason, facts) =>
@@ -74,11 +77,14 @@ export function exchange(order: Exchange): Promise<Answer> {
     // The listener stays: what is heard after the end is heard by nobody else, and would end the process.
     request.on('error', failWith)
     request.on('close', () => fail('truncated', 'the connection ended without an answer'))
-    request.on('socket', (socket) => followPhases(socket, target.isSecure, enter))
+    request.on('socket', (socket) => {
+      connection = socket
+      followPhases(socket, target.isSecure, enter)
+    })
     refuseInterimAnswers(request, fail)
     request.on('response', (response) => {
       enter('body')
-      // Without a listener, the error of an answer that is cut off would end the process.
+      // An answer that is cut off says so here or at its request.
       response.on('error', failWith)
       readAnswer(response, order.maximumBytes, fail, (answer) => over(() => resolve(answer)))
     })
@@ -88,8 +94,8 @@ export function exchange(order: Exchange): Promise<Answer> {
 type Fail = (failure: FetchFailure, reason: string, facts?: { status?: number; code?: string }) => void
 
 /**
- * Nothing of the surroundings has a say: no agent that others share or configure, no proxy from environment variables (an agent takes them up
- * unless told otherwise, from Node 24 on), no lenient parser, no NODE_TLS_REJECT_UNAUTHORIZED, no credentials, no cookies, no redirects.
+ * Nothing of the surroundings has a say: no agent that others share or configure, no proxy from environment variables (from Node 24 on, an agent
+ * may take them up, unless `proxyEnv` is null), no lenient parser, no NODE_TLS_REJECT_UNAUTHORIZED, no credentials, no cookies, no redirects.
  */
 function send(order: Exchange): ClientRequest {
   const { target, method, body } = order
@@ -167,7 +173,8 @@ function readAnswer(response: IncomingMessage, maximum: number, fail: Fail, deli
 function isRefused({ statusCode: status = 0, headers }: IncomingMessage, maximum: number, fail: Fail): boolean {
   // 304 answers a condition, and we make none.
   if (status >= 300 && status < 400 && status !== 304) {
-    fail('redirect', `status ${status}; redirects are not followed — write the URL it leads to`, { status })
+    const to = quote(headers.location ?? 'nowhere')
+    fail('redirect', `status ${status} leads to ${to}; redirects are not followed — write the URL itself`, { status })
     return true
   }
   if (status !== 200) {

@@ -11,8 +11,8 @@ export class KnownCrl {
   readonly where: string
   /** RFC 5280 §5.2.4: two CRLs of one scope say the same kind of thing about the same certificates; the newer replaces the older. */
   readonly scope: string
-  /** The SubjectPublicKeyInfo that was found to have signed it; null where no certificate of its issuer had one that did, undefined while nobody asked. */
-  signer: Uint8Array | null | undefined
+  /** The SubjectPublicKeyInfo that was found to have signed it. Without one it may be forged, or nobody who knows its issuer has asked yet. */
+  signer: Uint8Array | undefined
 
   constructor(crl: CertificateRevocationList, index: CrlIndex, where: string) {
     this.crl = crl

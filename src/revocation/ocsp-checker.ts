@@ -20,6 +20,7 @@ import { isFinal, judgeOcspResponse, type OcspAnswer } from './ocsp-answer.js'
 import { OcspMemory, type RememberedAnswer } from './ocsp-memory.js'
 import { type OcspOptions, type OcspSettings, resolveOcspOptions } from './ocsp-options.js'
 import { delegateIs, nobodyToAsk, notKnown, replayed, sentenceFor, wasClosed } from './ocsp-sentence.js'
+import { factAndFix } from './sentence-halves.js'
 
 export type { OcspIssuer, OcspOptions } from './ocsp-options.js'
 
@@ -249,7 +250,7 @@ class OcspChecker implements ManagedChecker {
 const keyOf = ({ certificate, issuer }: StatusQuestion): string =>
   Buffer.from(certIdOf(certificate, issuer, 'sha256').der).toString('latin1')
 
-const unknown = (reason: string): CertificateStatus => ({ status: 'unknown', reason })
+const unknown = (sentence: string): CertificateStatus => ({ status: 'unknown', ...factAndFix(sentence) })
 
 function statusFrom({ answer, refreshFrom, freshUntil, url }: RememberedAnswer, at: number): CertificateStatus {
   const { status, reason, since, usableUntil } = answer

@@ -4,8 +4,11 @@ export interface SentenceHalves {
   readonly fix: string
 }
 
-/** Takes a message of ours apart where it has a fix; otherwise it gets this one. */
-export function halvesOf({ message }: Error, fix: string): SentenceHalves {
-  const at = message.indexOf(' — ')
-  return at < 0 ? { reason: message, fix } : { reason: message.slice(0, at), fix: message.slice(at + 3) }
+/** Takes a sentence of ours apart; some have no fix. */
+export function factAndFix(sentence: string): Pick<SentenceHalves, 'reason'> & Partial<SentenceHalves> {
+  const at = sentence.indexOf(' — ')
+  return at < 0 ? { reason: sentence } : { reason: sentence.slice(0, at), fix: sentence.slice(at + 3) }
 }
+
+/** Takes a message of ours apart where it has a fix; otherwise it gets this one. */
+export const halvesOf = ({ message }: Error, fix: string): SentenceHalves => ({ fix, ...factAndFix(message) })

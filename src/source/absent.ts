@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { AbsentDetail } from '../errors.js'
+import { groupBy } from '../group-by.js'
 import { Certificate } from '../x509/certificate.js'
 import { parsePem } from '../x509/pem.js'
+import { presets } from './presets.js'
 import type { AnyRequest } from './source.js'
 
 /** What a listening TLS server was told, as Node keeps it on the server object. */
@@ -36,6 +38,8 @@ export function absentOnSocket(request: AnyRequest | undefined, socket: SocketFa
   }
   if (request === undefined) return { ...base, cause: 'not-http' }
   const { headers } = request as IncomingMessage
+  const unread = unreadHeader(request)
+  if (unread !== undefined) return { ...base, ...unread, cause: 'header-unread' }
   const forwarded =
     headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined || headers.via !== undefined
   if (!encrypted) return { ...base, cause: forwarded ? 'behind-proxy' : 'plain-http' }
@@ -55,8 +59,31 @@ export function absentOnSocket(request: AnyRequest | undefined, socket: SocketFa
 }
 
 /** The trusted proxy sent no certificate: either its client has none, or the proxy does not pass it on here. */
-export const absentInHeader = (request: AnyRequest, header: string): AbsentDetail =>
-  absentHeader('header-absent', request, header)
+export function absentInHeader(
+  request: AnyRequest,
+  header: string,
+  known: { readonly wasSent: boolean; readonly whereToLook: string },
+): AbsentDetail {
+  const detail = absentHeader(isPreflight(request) ? 'preflight' : 'header-absent', request, header)
+  return { ...detail, ...known }
+}
+
+/** A field that some product sends certificates in: its name, and the presets that read it. Its value is not looked at. */
+function unreadHeader({ rawHeaders }: AnyRequest): { header: string; presets: readonly string[] } | undefined {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const header = rawHeaders[i] as string
+    const names = presetsOf.get(header.toLowerCase())
+    if (names !== undefined) return { header, presets: names }
+  }
+  return undefined
+}
+
+const presetsOf = new Map(
+  [...groupBy(Object.entries(presets), ([, { certificate }]) => certificate)].map(([header, rows]) => [
+    header,
+    rows.map(([name]) => name),
+  ]),
+)
 
 /** Somebody else than the proxy came, and sent no header. */
 export const absentFromStranger = (request: AnyRequest, header: string, gate: string): AbsentDetail => ({

@@ -1,41 +1,50 @@
-import { PemError, parsePem } from '../x509/pem.js'
-import { DecodingError, type HeaderDecoder } from './decoding.js'
+import { limits } from '../limits.js'
+import { DecodingError, describeOther, type HeaderDecoder, pemCertificates } from './decoding.js'
+import { type Escapes, unescapePem } from './percent.js'
+
+const opening = '-----BEGIN%20CERTIFICATE-----%0A'
+
+/** What a product leaves as it is, of the characters that are not unreserved (RFC 3986 §2.3). */
+type Literal = '' | '+/' | '+/='
 
 /**
- * nginx's `$ssl_client_escaped_cert`: one PEM certificate in which everything but `A-Z a-z 0-9 - . _ ~` is `%XX` in upper case. Decoding is the
- * inverse of exactly that; form decoding, which turns `+` into a space, would corrupt base64.
+ * Percent-encoded PEM. Products differ in what they leave unescaped; `literal` names it, in each of the forms the product is known to write.
+ * Decoding is the inverse of exactly that. Form decoding, which turns `+` into a space, would corrupt base64.
  */
-export const escapedPem: HeaderDecoder = {
-  certificate(value) {
-    if (!/^(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+$/.test(value)) {
-      throw new DecodingError(`wants $ssl_client_escaped_cert, percent-encoded PEM${describeOther(value)}`)
-    }
-    const text = value.replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-    // nginx never escapes what it need not; who does is not nginx.
-    if (percentEncode(text) !== value) throw new DecodingError('holds an escape nginx does not write')
-    return [readOne(text)]
-  },
-}
-
-const percentEncode = (text: string) =>
-  text.replace(/[^A-Za-z0-9._~-]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`)
-
-function readOne(text: string): Uint8Array {
-  try {
-    const [block, ...others] = parsePem(text)
-    if (block === undefined || others.length > 0) throw new DecodingError('wants exactly one certificate')
-    if (block.label !== 'CERTIFICATE') throw new DecodingError(`wants a CERTIFICATE, found ${block.label}`)
-    return block.bytes
-  } catch (error) {
-    if (error instanceof PemError) throw new DecodingError(`wants PEM: ${error.message}`)
-    throw error
+function percentEncodedPem(variable: string, literal: readonly Literal[], maximum: number): HeaderDecoder {
+  return {
+    certificate(value) {
+      // PEM in any of these forms begins so; the beginning decides before anything is decoded.
+      if (!value.startsWith(opening)) {
+        throw new DecodingError(`wants ${variable}, percent-encoded PEM${describeOther(value)}`)
+      }
+      const read = unescapePem(value)
+      if (read === undefined || !literal.some((form) => isWrittenAs(form, read.escapes))) {
+        throw new DecodingError(
+          `wants ${variable}, percent-encoded PEM, and is escaped in another way${describeOther(value)}`,
+        )
+      }
+      return pemCertificates(read.text, maximum)
+    },
   }
 }
 
-/** What the value looks like instead: for the operator's line only, never for the decision. */
-function describeOther(value: string): string {
-  if (value.startsWith(':')) return " (a value in colons is RFC 9440: preset 'rfc9440')"
-  if (value.startsWith('MII')) return ' (a value that starts MII is bare base64)'
-  if (value.startsWith('-----BEGIN CERT')) return ' (the value is not escaped)'
-  return ''
+function isWrittenAs(form: Literal, { slash, equals }: Escapes): boolean {
+  const isAs = (how: Escapes['slash'], expected: 'escaped' | 'literal') => how === undefined || how === expected
+  return isAs(slash, form === '' ? 'escaped' : 'literal') && isAs(equals, form === '+/=' ? 'literal' : 'escaped')
 }
+
+/** nginx's `$ssl_client_escaped_cert`: one certificate. Captured. */
+export const escapedPem = percentEncodedPem('$ssl_client_escaped_cert', [''], 1)
+
+/**
+ * X-Amzn-Mtls-Clientcert of AWS: everything the client sent, the end entity first. Its documentation says that `+`, `=` and `/` are left as
+ * they are, and its example shows `%3D`: both are read, a mixture is not.
+ */
+export const awsPemChain = percentEncodedPem('the PEM of AWS', ['+/=', '+/'], limits.presentedCertificates)
+
+/** X-Amzn-Mtls-Clientcert-Leaf: the same, one certificate. */
+export const awsPem = percentEncodedPem('the PEM of AWS', ['+/=', '+/'], 1)
+
+/** CloudFront-Viewer-Cert-Pem: one certificate. Which characters stay is not documented; each of the three ways is read, a mixture is not. */
+export const cloudfrontPem = percentEncodedPem('the PEM of CloudFront', ['', '+/=', '+/'], 1)

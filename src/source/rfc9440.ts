@@ -1,3 +1,4 @@
+import { limits } from '../limits.js'
 import { DecodingError, type HeaderDecoder } from './decoding.js'
 
 /**
@@ -59,10 +60,11 @@ const parameter =
 
 function skipParameters(value: string, from: number): number {
   let at = from
-  for (;;) {
+  for (let count = 0; count <= limits.headerParameters; count++) {
     parameter.lastIndex = at
     const match = parameter.exec(value)
     if (match === null) return at
     at += match[0].length
   }
+  throw new DecodingError(`has more than ${limits.headerParameters} parameters`)
 }

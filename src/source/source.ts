@@ -19,12 +19,14 @@ export interface PresentedChain {
 export type Reading =
   | {
       readonly presented: PresentedChain
-      /** The TLS session the certificate belongs to; undefined where every request stands alone. */
+      /** Stands for what was presented as long as it is the same: the TLS session, or the header value a proxy repeats. */
       readonly session?: object
       /** The session was resumed, so that intermediates the client sent are gone. */
       readonly resumed?: boolean
       /** For refusals: the header and preset it came by. */
       readonly header?: { readonly name: string; readonly preset: string }
+      /** Called when a path was accepted: the source may remember what it decoded. What was refused must not drive out what was not. */
+      accepted?(): void
     }
   | { readonly presented: undefined; readonly absent: AbsentDetail }
 
@@ -34,7 +36,12 @@ export type Reading =
  */
 export interface CertificateSource {
   readonly name: string
-  read(request: AnyRequest): Reading
+  /** The header fields it reads, lower case. Answers depend on them (RFC 9440 §2.4). */
+  readonly fields?: readonly string[]
+  /** Octets of header it may have to carry, for the check of `maxHeaderSize`. */
+  readonly headerOctets?: number
+  /** @param at milliseconds since 1970. A promise only where something has to be waited for. */
+  read(request: AnyRequest, at: number): Reading | Promise<Reading>
   /** For connections without requests. A source that has nothing to say about sockets leaves it out. */
   readSocket?(socket: TLSSocket): Reading
 }

@@ -15,6 +15,12 @@ interface SessionRecord {
 
 const sessions = sharedMap<SessionRecord>('tls-sessions')
 
+/** A source that answers at once, and for sockets too. */
+export interface TlsSocketSource extends CertificateSource {
+  read(request: AnyRequest): Reading
+  readSocket(socket: TLSSocket): Reading
+}
+
 /**
  * The certificate of the TLS peer, of HTTP/1.1, HTTP/2 and bare TLS connections. What OpenSSL thought of it is not looked at: possession of
  * the key was proven by the handshake, everything else is validated by this package.
@@ -24,7 +30,7 @@ const sessions = sharedMap<SessionRecord>('tls-sessions')
  * @example
  * createAuthenticator({ trust, source: tlsSocket() }) // the default
  */
-export function tlsSocket(): CertificateSource {
+export function tlsSocket(): TlsSocketSource {
   return {
     name: 'tls',
     read: (request) => readSession(sessionOf(request), request.socket as TLSSocket, request),

@@ -1,17 +1,29 @@
 import { isIP } from 'node:net'
 import { type AddressRange, AddressRanges, parseAddressRange } from '../address-ranges.js'
 import { ClientCertConfigError } from '../errors.js'
+import { LruMap } from '../lru-map.js'
 import type { AnyRequest } from './source.js'
 
-/** Decides whether the peer of a connection may send forwarded certificates. It sees the connection, never what a header says about it. */
+/**
+ * A gate: decides whether the peer of a connection may send forwarded certificates. It sees the connection, never what a header says about
+ * it. Only `true` admits; what it throws refuses (500).
+ */
 export interface TrustedProxy {
   /** How it was written, for the operator: `proxyAddress('10.0.0.0/8')`. */
   readonly description: string
-  admits(request: AnyRequest): boolean
+  /** @param at milliseconds since 1970. A promise only where something has to be waited for. */
+  admits(request: AnyRequest, at: number): boolean | Promise<boolean>
+}
+
+/** A gate that answers at once. */
+export interface SynchronousGate extends TrustedProxy {
+  admits(request: AnyRequest, at?: number): boolean
 }
 
 const widestIpv4 = 16
 const widestIpv6 = 48
+/** Addresses whose answer is remembered. */
+const peers = 256
 
 /**
  * Admits peers by the remote address of their connection: addresses or CIDR ranges. An IPv4 address mapped into IPv6 counts as IPv4. A peer
@@ -20,14 +32,25 @@ const widestIpv6 = 48
  * @example
  * forwardedHeader({ preset: 'nginx', headers: { certificate: 'X-SSL-Client-Cert' }, from: proxyAddress('10.0.3.0/24', '::1') })
  */
-export function proxyAddress(first: string, ...rest: readonly string[]): TrustedProxy {
+export function proxyAddress(first: string, ...rest: readonly string[]): SynchronousGate {
   const written = [first, ...rest]
   const ranges = new AddressRanges(written.map(believableRange))
+  const check = (peer: string) => {
+    const address = normalizeAddress(peer)
+    return address !== undefined && ranges.holds(address)
+  }
+  // A list is looked through in C++, with an object for the address: proxies are few, and come again.
+  const answers = new LruMap<string, boolean>(peers)
   return Object.freeze({
     description: `proxyAddress(${written.map((range) => `'${range}'`).join(', ')})`,
     admits: ({ socket }: AnyRequest) => {
-      const address = normalizeAddress(socket?.remoteAddress)
-      return address !== undefined && ranges.holds(address)
+      const peer = socket?.remoteAddress
+      if (peer === undefined) return false
+      const known = answers.get(peer)
+      if (known !== undefined) return known
+      const answer = check(peer)
+      answers.set(peer, answer)
+      return answer
     },
   })
 }

@@ -1,5 +1,5 @@
 import { ClientCertConfigError } from '../errors.js'
-import { watchFiles } from './file-watch.js'
+import { watchFiles } from '../file-watch.js'
 import { readTrustPath } from './pem-files.js'
 import { parseBundle } from './trust-bundle.js'
 import { TrustSnapshot } from './trust-snapshot.js'

@@ -4,7 +4,12 @@ import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measure } from './harness.mjs'
 
-const suites = { path: () => import('./path.mjs'), ocsp: () => import('./ocsp.mjs') }
+const suites = {
+  path: () => import('./path.mjs'),
+  ocsp: () => import('./ocsp.mjs'),
+  revocation: () => import('./revocation.mjs'),
+  header: () => import('./header.mjs'),
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,10 +37,11 @@ of the rounds. Compare ratios, never times. A target is marked and never fails t
 console.log(`Node ${process.version}, OpenSSL ${process.versions.openssl}, ${cpus()[0]?.model} × ${cpus().length}`)
 const started = performance.now()
 for (const name of names) {
-  const { tables } = await suites[name]()
+  const { tables, after } = await suites[name]()
   for (const { title, rounds: most = rounds, rows } of tables) {
     if (values.only !== undefined && !title.toLowerCase().includes(values.only.toLowerCase())) continue
     await measure(title, await rows(), Math.min(rounds, most))
   }
+  if (values.only === undefined) await after?.()
 }
 console.log(`\n${((performance.now() - started) / 1000).toFixed(0)} s`)

@@ -5,9 +5,14 @@ import { createTestAuthority } from 'mtls-identity/testing'
 /** One DER element. */
 export function element(tag, ...contents) {
   const body = Buffer.concat(contents.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
-  const { length } = body
-  const octets = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
-  return Buffer.concat([Buffer.from([tag, ...octets]), body])
+  return Buffer.concat([Buffer.from([tag, ...lengthOctets(body.length)]), body])
+}
+
+function lengthOctets(length) {
+  if (length < 0x80) return [length]
+  const octets = []
+  for (let rest = length; rest > 0; rest >>= 8) octets.unshift(rest & 0xff)
+  return [0x80 | octets.length, ...octets]
 }
 
 const sequence = (...contents) => element(0x30, ...contents)

@@ -13,6 +13,7 @@ const roundMillis = 4
  * @property {number} [floorPer] the same for `floor`
  * @property {Record<string, Operation>} [peers] other ways to the same result
  * @property {number} [atMost] target: ratio of ours to the floor
+ * @property {number} [within] target: microseconds of ours
  * @property {number} [faster] target: how many times faster than each peer
  * @property {string} [note]
  *
@@ -66,7 +67,7 @@ const timeAsync = (operation) => async (calls) => {
   return Number(process.hrtime.bigint() - from) / 1000 / calls
 }
 
-function summarize({ name, ours, per = 1, floor, floorPer = 1, peers = {}, atMost, faster, note = '' }, times) {
+function summarize({ name, ours, per = 1, floor, floorPer = 1, peers = {}, atMost, within, faster, note = '' }, times) {
   const of = (operation, units) => times.get(operation).map((micros) => micros / units)
   const own = of(ours, per)
   const best = Math.min(...own)
@@ -75,6 +76,7 @@ function summarize({ name, ours, per = 1, floor, floorPer = 1, peers = {}, atMos
   const factors = Object.values(peers).map((peer) => Math.min(...of(peer, 1)) / best)
   const met = [
     ...(atMost === undefined ? [] : [[`≤ ${atMost}`, lowest <= atMost]]),
+    ...(within === undefined ? [] : [[`≤ ${within} µs`, best <= within]]),
     ...(faster === undefined ? [] : [[`${faster}× faster`, factors.every((factor) => factor >= faster)]]),
   ]
   return [

@@ -65,3 +65,8 @@ export function pkijsOcsp({ response, leaf, issuer }) {
     if (!isVerified || !isForCertificate || status !== 0) throw new Error('pkijs: the fixture is not good')
   }
 }
+
+/** The other libraries find an entry by going through all of them. */
+export const peculiarCrl = (der, serialNumber) => () => new peculiar.X509Crl(der).findRevoked(serialNumber)
+export const pkijsCrl = (der, certificate) => () =>
+  pkijs.CertificateRevocationList.fromBER(der).isCertificateRevoked(certificate)

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { hash } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,10 +8,18 @@ import { connect, createServer, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createAuthenticator } from '../../src/core/authenticator.js'
 import { ClientCertConfigError, deny } from '../../src/errors.js'
+import type { ClientIdentity } from '../../src/identity/identity.js'
 import { limits } from '../../src/limits.js'
 import { strictProfile } from '../../src/path/profile.js'
+import { outcomeLines } from '../../src/rules/outcome.js'
+import { judge, type Rule } from '../../src/rules/rule.js'
+import { ruleFromText } from '../../src/rules/rule-document.js'
+import * as rules from '../../src/rules.js'
 import { forwardedHeader } from '../../src/source/forwarded-header.js'
+import { HeaderMemory } from '../../src/source/header-memory.js'
+import { proxySecret } from '../../src/source/proxy-secret.js'
 import { proxyAddress } from '../../src/source/trusted-proxy.js'
+import { xfcc } from '../../src/source/xfcc.js'
 import { createTestAuthority, createTestPki } from '../../src/testing.js'
 import { TrustStore } from '../../src/trust/trust-store.js'
 import { Certificate } from '../../src/x509/certificate.js'
@@ -493,6 +502,47 @@ describe('what a peer sends', () => {
     expect(await among(limits.headerFields)).toMatch(/^ERR_CLIENT_CERT_HEADER_AMBIGUOUS/)
   })
 
+  limit('headerParameters', '256 parameters of a header are passed over, one more refuses it', async () => {
+    const leaf = item(forge({ issuer: root }))
+    const having = (count: number) => outcome({ 'client-cert': leaf + ';a'.repeat(count) })
+    expect(await having(limits.headerParameters)).toBe('accepted')
+    expect(await having(limits.headerParameters + 1)).toMatch(/^ERR_CLIENT_CERT_HEADER_MALFORMED .*more than 256/)
+  })
+
+  limit('forwardedElements', 'an X-Forwarded-Client-Cert of 32 elements is read, of one more refused', () => {
+    const { der } = forge({ issuer: root })
+    const text = Buffer.from(der)
+      .toString('base64')
+      .replace(/.{1,64}/g, '$&\n')
+    const cert = encodeURIComponent(`-----BEGIN CERTIFICATE-----\n${text}-----END CERTIFICATE-----\n`)
+    const element = `Hash=${hash('sha256', der, 'hex')};Cert="${cert}"`
+    const read = (count: number) => () => xfcc(0).certificate(new Array(count).fill(element).join())
+    expect(read(limits.forwardedElements)()).toHaveLength(1)
+    expect(read(limits.forwardedElements + 1)).toThrow('more than 32 elements')
+  })
+
+  limit('headerMemoryBytes', 'what is remembered of headers fits into 64 MiB, however large each is', () => {
+    const memory = new HeaderMemory<number>(limits.headerMemoryBytes)
+    const half = limits.headerMemoryBytes / 2
+    memory.remember('a', [], 1, half - 10_000)
+    memory.remember('b', [], 2, half - 10_000)
+    expect([memory.find('a', []), memory.find('b', [])]).toEqual([1, 2])
+    memory.remember('c', [], 3, half - 10_000)
+    expect(memory.size).toBe(2)
+    expect(memory.octets).toBeLessThanOrEqual(limits.headerMemoryBytes)
+    memory.remember('d', [], 4, limits.headerMemoryBytes + 1)
+    expect(memory.find('d', [])).toBeUndefined()
+  })
+
+  limit('secretFileBytes', 'a file of proxy secrets of 65,536 octets is read, of one more refused', () => {
+    const file = join(folder, 'secrets')
+    const open = () => proxySecret({ header: 'X', secrets: { file } }).close()
+    writeFileSync(file, 'c0ffee00c0ffee11c0ffee22c0ffee3344556677'.padEnd(limits.secretFileBytes, '\n'))
+    expect(open).not.toThrow()
+    writeFileSync(file, 'c0ffee00c0ffee11c0ffee22c0ffee3344556677'.padEnd(limits.secretFileBytes + 1, '\n'))
+    expect(open).toThrow(/more than 65536 octets/)
+  })
+
   test('P-15: the text of a refusal over thousands of names is written once and short', async () => {
     const [ca, leaf] = forgePath(
       root,
@@ -515,6 +565,38 @@ describe('what a peer sends', () => {
     // At the limit it is read: and then it is no PEM.
     truncateSync(file, limits.trustFileBytes)
     expect(load).not.toThrow(/the limit is/)
+  })
+
+  const nobody = {} as ClientIdentity
+  const no = rules.custom('no', () => false)
+  const manyOf = async (count: number) =>
+    judge(rules.any(...(Array.from({ length: count }, () => no) as [Rule])), nobody, undefined, 0)
+
+  limit('outcomeEntries', 'of a combination of more rules the outcomes of the first are kept', async () => {
+    expect((await manyOf(limits.outcomeEntries)).of).toHaveLength(limits.outcomeEntries)
+    expect((await manyOf(limits.outcomeEntries + 1)).of).toHaveLength(limits.outcomeEntries)
+  })
+
+  limit('outcomeLines', 'an explanation of more lines ends in an ellipsis', async () => {
+    const nested = async (groups: number, rest: number) => {
+      const group = rules.any(...(Array.from({ length: 14 }, () => no) as [Rule]))
+      const rule = rules.any(
+        ...(Array.from({ length: groups }, () => group) as [Rule]),
+        ...Array.from({ length: rest }, () => no),
+      )
+      return outcomeLines(await judge(rule, nobody, undefined, 0), { names: true })
+    }
+    // One line for the whole, fifteen for each group.
+    expect(await nested(2, 1)).toHaveLength(limits.outcomeLines)
+    expect((await nested(2, 1)).at(-1)).not.toBe('…')
+    expect(await nested(2, 2)).toHaveLength(limits.outcomeLines + 1)
+    expect((await nested(2, 2)).at(-1)).toBe('…')
+  })
+
+  limit('documentDepth', 'a rule document that is nested deeper is refused', () => {
+    const nested = (depth: number) => `{"allow":${'{"not":'.repeat(depth)}{"commonName":"a"}${'}'.repeat(depth)}}`
+    expect(() => ruleFromText('rules', nested(limits.documentDepth - 2))).not.toThrow()
+    expect(() => ruleFromText('rules', nested(limits.documentDepth - 1))).toThrow(/nested more than 64 deep/)
   })
 
   describe('in a handshake', () => {
@@ -567,8 +649,12 @@ describe('what a peer sends', () => {
 })
 
 describe('this file', () => {
-  test('reaches every row of limits.ts', () => {
-    expect([...reached].sort()).toEqual(Object.keys(limits).sort())
+  test('reaches every row of limits.ts that the tests of another room do not', () => {
+    const tests = readdirSync(join(import.meta.dirname, '..'), { recursive: true, encoding: 'utf8' })
+    const others = tests.filter((file) => file.endsWith('.test.ts') && !file.endsWith('budgets.test.ts'))
+    const text = others.map((file) => readFileSync(join(import.meta.dirname, '..', file), 'utf8')).join('\n')
+    const named = new Set([...text.matchAll(/\blimits\.(\w+)/g)].map(([, name]) => name))
+    expect(Object.keys(limits).filter((name) => !reached.has(name) && !named.has(name))).toEqual([])
   })
 
   test('reaches every field of the profile that is a number, each of which bounds something', () => {

@@ -91,6 +91,7 @@ describe('the one way of writing an address', () => {
     ['::', '::'],
     ['1::', '1::'],
     ['::10.0.0.1', '::a00:1'],
+    ['2001:db8::ffff:10.0.0.1', '2001:db8::ffff:a00:1'],
     ['fe80::1%eth0', undefined],
     ['::ffff:10.0.0.1%1', undefined],
     ['010.0.0.1', undefined],

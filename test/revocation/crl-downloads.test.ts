@@ -241,7 +241,7 @@ describe('ready(), close(), and what is said', () => {
     ],
     ['a certificate', 'certificate', /ca\.crl" holds a CERTIFICATE, not an X509 CRL — is that where the CA publishes/],
     ['nothing', 'empty', /ca\.crl": is empty — is that where the CA publishes its CRL\?$/],
-    ['a redirect', 'found', /status 302; redirects are not followed — write the URL it leads to$/],
+    ['a redirect', 'found', /status 302 leads to "\/elsewhere"; redirects are not followed — write the URL itself$/],
     [
       'silence',
       'hang-before-answer',

@@ -447,7 +447,7 @@ describe('a CRL is indexed in slices', () => {
     const index = await indexEntries(crl)
     isDone = true
     expect(index.size).toBe(60_000)
-    expect(turns).toBeGreaterThan(crl.entries.length / 100_000)
+    expect(turns).toBeGreaterThan(crl.entries.length / 200_000)
   })
 
   test('and the caller may say how to pause', async () => {
@@ -456,7 +456,7 @@ describe('a CRL is indexed in slices', () => {
       pauses++
       return pauses % 2 === 0 ? undefined : Promise.resolve()
     })
-    expect(pauses).toBeGreaterThanOrEqual(Math.floor(crl.entries.length / 65_536))
+    expect(pauses).toBeGreaterThanOrEqual(Math.floor(crl.entries.length / 262_144))
     expect(index.find(plainSerial(59_999), issuer)).toBeDefined()
   })
 
@@ -466,22 +466,23 @@ describe('a CRL is indexed in slices', () => {
 
   test('entries that cost more than others make shorter slices', async () => {
     const costly = (n: number) => entry(n, certificateIssuer(directoryName(`ca ${n % 500}`)), reasonCode(1))
-    const entries = Buffer.concat(Array.from({ length: 2_000 }, (_, n) => costly(n)))
+    const entries = Buffer.concat(Array.from({ length: 4_000 }, (_, n) => costly(n)))
     const slow = parseCrl({ entries, extensions: [crlNumber(1), indirect] })
     let pauses = 0
     await indexEntries(slow, () => {
       pauses++
       return undefined
     })
-    expect(pauses).toBeGreaterThan((8 * entries.length) / 80_000)
+    expect(pauses).toBeGreaterThan((32 * entries.length) / 300_000)
   })
 
-  test('small ones without any pause', async () => {
-    const small = parseCrl({ entries: many.slice(0, 1_000) })
-    const index = await indexEntries(small, () => {
-      throw new Error('a pause')
+  test('of which the first are small, because the code may never have run', async () => {
+    let pauses = 0
+    await indexEntries(parseCrl({ entries: many.slice(0, 1_000) }), () => {
+      pauses++
+      return undefined
     })
-    expect(index.size).toBe(1_000)
+    expect(pauses).toBe(2) // after 4 and 12 KB
   })
 
   test('and one of them malformed rejects, in whichever slice it is', async () => {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { validateCertificationPath } from '../../src/path.js'
 import { CrlStatus } from '../../src/revocation/crl-status.js'
 import {
   createTestAuthority,
@@ -243,11 +244,25 @@ describe('what the client presents', () => {
   test('left out once it was seen, does not bring back the CRL before', async () => {
     const { signer, old, revoking } = await moved()
     const crls = [known(old), known(revoking)]
-    const engine = new CrlStatus({ skew: 0, maxAge: Number.POSITIVE_INFINITY })
+    const engine = new CrlStatus({ skew: 0, maxAge: Number.POSITIVE_INFINITY, remembersSigners: true })
     expect(await ask(crls, [signer.certificate], { engine })).toBe('revoked @0')
     expect(await ask(crls, [], { engine })).toBe('revoked @0')
     // The twin: never seen, nobody can tell it from a forged one.
     expect(await ask([old, revoking], [])).toBe('good')
+  })
+
+  test('and to validateCertificationPath, which knows nothing but its input, every call is the first', async () => {
+    const { signer, revoking } = await moved()
+    const crls = [ofRoot.der, revoking.der]
+    const ask = async (...more: Encoded[]) => {
+      const intermediates = [...alice.chain, ...more].map(({ der }) => der)
+      const trustAnchors = [pki.root.certificate.der]
+      const input = { certificate: alice.certificate.der, intermediates, trustAnchors, at: noon, crls }
+      const result = await validateCertificationPath(input)
+      return result.valid ? 'valid' : result.error.code
+    }
+    expect(await ask(signer.certificate)).toBe('ERR_CLIENT_CERT_REVOKED')
+    expect(await ask()).toBe('ERR_CLIENT_CERT_REVOCATION_UNKNOWN')
   })
 
   test('a maze of certificates that exhausts the search for the CRL issuer refuses, and is not judged by the CRL before', async () => {

@@ -311,7 +311,7 @@ describe('signatures', () => {
     const strict = { signatureAlgorithms: ['sha256WithRSAEncryption'] }
     const surroundings = { anchors: [root.certificate], crls: [crl] }
 
-    const engine = new CrlStatus({ skew: 0, maxAge: Number.POSITIVE_INFINITY })
+    const engine = new CrlStatus({ skew: 0, maxAge: Number.POSITIVE_INFINITY, remembersSigners: true })
 
     const same = { ...surroundings, crls: [known(crl)], engine }
     expect(await verdict(leaf.certificate, { ...same, profile: strict })).toBe('unknown @0')

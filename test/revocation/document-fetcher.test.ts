@@ -140,7 +140,7 @@ describe('what is delivered', () => {
   })
 
   test('a type that is none, and a freshness nobody stated, are undefined', async () => {
-    for (const contentType of ['', ' ; charset=x', `a/${'b'.repeat(127)}`]) {
+    for (const contentType of ['', ' ; charset=x', `a/${'b'.repeat(127)}`, 'a', 'a/b c', 'a/\u00fc', 'a/b, c/d']) {
       const responder = await startResponder({ answer: document, contentType })
       expect(await fetcher().fetch(from(responder))).toMatchObject({ contentType: undefined, freshUntil: undefined })
     }
@@ -162,6 +162,7 @@ describe('R-03: whatever a server does, there is the document, or a failure that
     const outcome = await outcomeOf(fetcher(expecting(fault)).fetch(from(responder)), document)
     expect(faultTable[fault].outcomes).toContain(outcome)
     expect(performance.now() - started).toBeLessThan(3_000)
+    expect(responder.requests.length).toBeLessThanOrEqual(1)
     await responder.settled()
     await until(() => socketCount() <= before)
   })
@@ -196,6 +197,17 @@ describe('R-03: whatever a server does, there is the document, or a failure that
       { numRuns: 300 },
     )
     await responder.settled()
+  })
+
+  test('R-01: a redirect to the metadata service is told, quoted, and not followed', async () => {
+    const responder = await startResponder({ fault: 'redirect-to-metadata' })
+    const lookup = jest.fn(async () => ['127.0.0.1'])
+    const { failure, message } = await failureOf(
+      fetcher({ lookup }).fetch(from(`http://crl.example.test:${responder.port}/`)),
+    )
+    expect(failure).toBe('redirect')
+    expect(message).toContain('status 302 leads to "http://169.254.169.254/latest/meta-data/"')
+    expect([responder.accepted, lookup.mock.calls.length]).toEqual([1, 1])
   })
 
   test('a compression bomb is refused by its header, before it is read', async () => {
@@ -281,6 +293,15 @@ describe('bounds', () => {
     await jest.advanceTimersByTimeAsync(1)
     expect(seen).toMatchObject({ failure: 'timeout', detail: { phase: 'dns' } })
     made.close()
+  })
+
+  test('the deadline of what is over is called off', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] })
+    const made = createDocumentFetcher({ lookup: async () => [] })
+    const fetching = failureOf(made.fetch(from('http://crl.example.test/')))
+    expect(jest.getTimerCount()).toBe(1)
+    expect((await fetching).failure).toBe('dns')
+    expect(jest.getTimerCount()).toBe(0)
   })
 
   test('a server that drips cannot win time: the deadline is for all of it', async () => {

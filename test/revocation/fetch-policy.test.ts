@@ -49,6 +49,8 @@ describe('R-01: URLs that are not fetched, whoever wrote them', () => {
     ['an empty user', 'http://@crl.example.test/'],
     ['a host in place of a user', 'http://crl.example.test@127.0.0.1/'],
     ['a user after a backslash', 'http://crl.example.test\\@127.0.0.1/'],
+    ['a path after a backslash', 'http://127.0.0.1\\.crl.example.test/'],
+    ['backslashes for slashes', 'http:\\\\crl.example.test/'],
     ['a missing slash', 'http:/crl.example.test/'],
     ['no slash', 'http:crl.example.test/'],
     ['three slashes', 'http:///crl.example.test/'],

@@ -84,6 +84,15 @@ describe('RFC 6960 §3.2 (1): the answer is about the certificate that was asked
     ['another name', id({ name: leaf.subject })],
     ['another hash than was sent', id({ hash: 'sha256' })],
     [
+      'our octets said to be of another hash',
+      sequence(
+        sequence(oid('1.3.36.3.2.1')),
+        octetString(digest('sha1', ca.subject)),
+        octetString(digest('sha1', pointOf(ca.key))),
+        Uint8Array.of(2, serialOf(leaf).length, ...serialOf(leaf)),
+      ),
+    ],
+    [
       'the key hashed with the octet of unused bits',
       sequence(
         sequence(oid(hashOid.sha1), Uint8Array.of(5, 0)),

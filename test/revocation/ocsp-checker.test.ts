@@ -30,7 +30,10 @@ const signed = (offset: number, plan: SinglePlan = {}): ResponsePlan => ({
   producedAt: iso(offset),
   singles: [{ thisUpdate: iso(offset), nextUpdate: iso(offset + hour), ...plan }],
 })
-const reasonOf = (status: CertificateStatus) => (status.status === 'unknown' ? status.reason : status.status)
+const reasonOf = (status: CertificateStatus) =>
+  status.status === 'unknown'
+    ? [status.reason, status.fix].filter((part) => part !== undefined).join(' — ')
+    : status.status
 const validUntil = (status: CertificateStatus) => (status.status === 'good' ? status.validUntil : Number.NaN)
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -116,7 +119,7 @@ describe('options', () => {
     expect([asked, it.requests.map(({ url }) => url)]).toEqual([['CN=CA 64'], ['http://a.test/']])
     const other = forge({ subject: 'Other CA' })
     expect(reasonOf(await it.ask({ issuer: other, leaf: forge({ subject: 'bob', issuer: other }) }))).toBe(
-      'no OCSP responder is configured for "CN=Other CA", and its certificate names none over http; responder: has to name it, or leafOnly: true where only clients have one',
+      'no OCSP responder is configured for "CN=Other CA", and its certificate names none over http — responder: has to name it, or leafOnly: true where only clients have one',
     )
   })
 
@@ -246,6 +249,16 @@ describe('whom certificates name', () => {
     expect(refused.requests).toHaveLength(4)
   })
 
+  test('the second is not asked where the first took its time', async () => {
+    const it = scene({ fromCertificate: true })
+    it.reply = ({ url }) => {
+      it.time += 1_001
+      return new FetchError('timeout', url, 'it did not answer')
+    }
+    expect(reasonOf(await it.ask({ leaf: client('http://one.test/', 'http://two.test/') }))).toContain('one.test')
+    expect(it.requests).toHaveLength(1)
+  })
+
   test('a certificate that names nobody has an unknown status', async () => {
     const it = scene({ fromCertificate: true })
     expect(reasonOf(await it.ask())).toContain('its certificate names none over http')
@@ -272,7 +285,7 @@ describe('answers', () => {
     const it = scene()
     it.reply = it.says(single({ status: unknown }))
     const expected =
-      'OCSP responder "http://ocsp.test/" does not know this certificate; does it have what this CA has issued?'
+      'OCSP responder "http://ocsp.test/" does not know this certificate — does it have what this CA has issued?'
     expect(reasonOf(await it.ask())).toBe(expected)
     expect(reasonOf(await it.ask())).toBe(expected)
     expect(it.requests).toHaveLength(1)
@@ -286,17 +299,17 @@ describe('answers', () => {
     [
       'an error status',
       errorResponse(6),
-      'OCSP responder "http://ocsp.test/": it answered unauthorized; it does not answer for this issuer: is it the right responder?',
+      'OCSP responder "http://ocsp.test/": it answered unauthorized — it does not answer for this issuer: is it the right responder?',
     ],
     [
       'malformed',
       Buffer.from('<html>'),
-      'OCSP responder "http://ocsp.test/": its answer is malformed at octet 2: element is longer than what holds it; is an OCSP responder at that URL?',
+      'OCSP responder "http://ocsp.test/": its answer is malformed at octet 2: element is longer than what holds it — is an OCSP responder at that URL?',
     ],
     [
       'about somebody else',
       respond(certIdOfForged(forge({ issuer: ca }), ca), ca),
-      "OCSP responder \"http://ocsp.test/\": it answered about another certificate; it may know the other hash only: hash: 'sha1' or 'sha256'",
+      "OCSP responder \"http://ocsp.test/\": it answered about another certificate — it may know the other hash only: hash: 'sha1' or 'sha256'",
     ],
   ])('one that is %s is named with what to do', async (_, reply, expected) => {
     const it = scene()
@@ -307,7 +320,7 @@ describe('answers', () => {
   test('a page of a captive portal says so', async () => {
     const it = scene()
     it.reply = { bytes: Buffer.from('<html>'), contentType: 'text/html' }
-    expect(reasonOf(await it.ask())).toContain('(it says "text/html"); is an OCSP responder at that URL?')
+    expect(reasonOf(await it.ask())).toContain('(it says "text/html") — is an OCSP responder at that URL?')
   })
 
   test('tryLater is asked again, twice', async () => {
@@ -403,6 +416,21 @@ describe('what is remembered', () => {
       expect([(await it.ask()).status, it.requests.length]).toEqual(['good', 3])
       await turn()
     }
+  })
+
+  test('a refresh that fails is tried again after a moment, not at every request', async () => {
+    const it = scene()
+    it.reply = it.says(signed(0))
+    it.time = validUntil(await it.ask())
+    it.reply = down
+    for (let i = 0; i < 5; i++) {
+      expect((await it.ask()).status).toBe('good')
+      await turn()
+    }
+    expect(it.requests).toHaveLength(2)
+    it.time += 5 * second
+    await it.ask()
+    expect(it.requests).toHaveLength(3)
   })
 
   test('HTTP freshness shortens, and never lengthens', async () => {
@@ -506,18 +534,6 @@ describe('what is remembered', () => {
     it.reply = it.says()
     expect([(await it.ask()).status, (await it.ask({ profile: lax })).status]).toEqual(['good', 'good'])
   })
-
-  test(`ocspAnswers: ${limits.ocspAnswers} are remembered, the oldest forgotten`, async () => {
-    const { OcspMemory } = await import('../../src/revocation/ocsp-memory.js')
-    const memory = new OcspMemory()
-    const answer = { status: 'good', thisUpdate: 1, nextUpdate: 2, freshUntil: 2, usableUntil: 2 } as const
-    const learn = (n: number) =>
-      memory.learn(String(n), answer, resolveProfile(), { refreshFrom: 1, freshUntil: 2, url: '' })
-    for (let n = 0; n < limits.ocspAnswers; n++) learn(n)
-    expect(memory.get('0')).toBeDefined()
-    learn(limits.ocspAnswers)
-    expect([memory.get('0') === undefined, memory.get('1') === undefined]).toEqual([false, true])
-  })
 })
 
 describe('replays', () => {
@@ -539,7 +555,7 @@ describe('replays', () => {
     it.time = at + 10 * minute
     it.reply = it.says(signed(-minute, { nextUpdate: iso(hour) }))
     expect(reasonOf(await it.ask())).toBe(
-      'OCSP responder "http://ocsp.test/": its answer is of 2026-11-20T11:59:00Z, and one of 2026-11-20T12:00:00Z was seen before; a replay, or one of several responders lags behind',
+      'OCSP responder "http://ocsp.test/": its answer is of 2026-11-20T11:59:00Z, and one of 2026-11-20T12:00:00Z was seen before — a replay, or one of several responders lags behind',
     )
     it.time += 5 * second
     it.reply = it.says(signed(0, { nextUpdate: iso(hour) }))
@@ -687,11 +703,11 @@ describe('delegates whose status somebody else knows', () => {
   test.each<[CertificateStatus, string]>([
     [
       { status: 'revoked', reason: 'keyCompromise' },
-      'OCSP responder "http://ocsp.test/": its delegate "CN=responder" is revoked; have the CA certify another one',
+      'OCSP responder "http://ocsp.test/": its delegate "CN=responder" is revoked — have the CA certify another one',
     ],
     [
       { status: 'unknown', reason: 'no CRL' },
-      'OCSP responder "http://ocsp.test/": its delegate "CN=responder" is of unknown status (no CRL); have the CA certify another one',
+      'OCSP responder "http://ocsp.test/": its delegate "CN=responder" is of unknown status (no CRL) — have the CA certify another one',
     ],
   ])('are not where it is %j', async (answer, expected) => {
     const delegates = crl()
@@ -740,6 +756,7 @@ describe('delegates whose status somebody else knows', () => {
     delegates.generation++
     expect(it.checker.generation).toBe(generation + 1)
     expect((await it.ask()).status).toBe('good')
+    await it.ask()
     expect([delegates.asked.length, it.requests.length]).toEqual([2, 1])
     delegates.answer = { status: 'revoked' }
     delegates.generation++

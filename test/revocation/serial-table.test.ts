@@ -64,8 +64,9 @@ describe('offsets are sorted into buckets', () => {
   })
 
   test('in slices', () => {
-    expect(sorted(random(10_000)).pauses).toBe(0)
-    expect(sorted(random(300_000)).pauses).toBeGreaterThan(3 * Math.floor(300_000 / 20_000))
+    expect(sorted(random(1_000)).pauses).toBe(0)
+    // Counted, summed up and filled; counted, parted and sorted.
+    for (const count of [100_000, 300_000]) expect(sorted(random(count)).pauses).toBeGreaterThan((2.5 * count) / 32_768)
   })
 })
 

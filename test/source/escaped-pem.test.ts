@@ -69,7 +69,7 @@ describe('$ssl_client_escaped_cert', () => {
   }
 
   const hints: [value: string, hint: string][] = [
-    [':MII=:', "preset 'rfc9440'"],
+    [':MII=:', "preset: 'rfc9440'"],
     ['MIIB+', 'bare base64'],
     [pem, 'not escaped'],
   ]

@@ -1,11 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
-import { headerLines, singleLine } from '../../src/source/header-lines.js'
+import { fieldReader, several, single } from '../../src/source/header-lines.js'
+import type { AnyRequest } from '../../src/source/source.js'
 import { requestWith, thrownBy } from './request.js'
 
 const name = 'x-ssl-client-cert'
+const headerLines = (request: AnyRequest, field: string) => several(fieldReader([field])(request)[0])
+const singleLine = (request: AnyRequest, field: string) => single(field, fieldReader([field])(request)[0])
 type Fields = readonly (readonly [string, string])[]
 
-describe('headerLines', () => {
+describe('lines of a field', () => {
   test('returns every line in order, whatever the case of the name', () => {
     const request = requestWith([
       ['X-SSL-Client-Cert', 'a'],
@@ -90,7 +93,7 @@ describe('headerLines', () => {
   })
 })
 
-describe('singleLine', () => {
+describe('a field that may stand once', () => {
   test('is the one value; undefined where there is none or an empty one', () => {
     expect(singleLine(requestWith([['X-SSL-Client-Cert', 'a']]), name)).toBe('a')
     expect(singleLine(requestWith([['X-SSL-Client-Cert', '']]), name)).toBeUndefined()

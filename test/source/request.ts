@@ -1,4 +1,4 @@
-import type { AnyRequest } from '../../src/source/source.js'
+import type { AnyRequest, CertificateSource, Reading } from '../../src/source/source.js'
 
 /** A request as far as sources look at it. */
 export function requestWith(
@@ -15,6 +15,13 @@ export function requestWith(
     url: '/',
     method: 'GET',
   } as unknown as AnyRequest
+}
+
+/** What a source reads that has nothing to wait for. */
+export function readNow(source: CertificateSource, request: AnyRequest, at = Date.now()): Reading {
+  const reading = source.read(request, at)
+  if ('then' in reading) throw new Error('the source waits for something')
+  return reading
 }
 
 /** What a function throws. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { limits } from '../../src/limits.js'
 import { DecodingError } from '../../src/source/decoding.js'
 import { rfc9440 } from '../../src/source/rfc9440.js'
 import { bestTime, byteSequence } from './request.js'
@@ -178,4 +179,10 @@ test('H-14: hostile texts of 64 KiB take linear time', () => {
     })
     expect([text.slice(0, 20), time < 150]).toEqual([text.slice(0, 20), true])
   }
+})
+
+test('256 parameters are passed over, one more is refused', () => {
+  const value = (count: number) => `${own}${';a=1'.repeat(count)}`
+  expect(hex(rfc9440.certificate(value(limits.headerParameters)))).toEqual(['3082fffe00'])
+  expect(() => rfc9440.certificate(value(limits.headerParameters + 1))).toThrow('has more than 256 parameters')
 })

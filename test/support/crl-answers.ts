@@ -40,8 +40,12 @@ export const known = (crl: Uint8Array | Encoded | KnownCrl, where = './test.crl'
   return new KnownCrl(parsed, indexEntriesNow(parsed), where)
 }
 
-export async function answer(leaf: Encoded, surroundings: Surroundings): Promise<RevocationStatus> {
-  const { anchors, via = [], configured, crls, at = noon, skew = 0, maxAge = Number.POSITIVE_INFINITY } = surroundings
+export const answer = (leaf: Encoded, surroundings: Surroundings): Promise<RevocationStatus> =>
+  asker(leaf, surroundings)(surroundings.crls)
+
+/** The same for many sets of CRLs: what is asked about is read and verified once. */
+export function asker(leaf: Encoded, surroundings: Omit<Surroundings, 'crls'>) {
+  const { anchors, via = [], configured, at = noon, skew = 0, maxAge = Number.POSITIVE_INFINITY } = surroundings
   const certificates = (list: readonly Encoded[]) => list.map(({ der }) => Certificate.parse(der))
   const snapshot = (list: readonly Encoded[]) =>
     new TrustSnapshot(certificates(list).map((certificate) => ({ certificate })))
@@ -53,17 +57,21 @@ export async function answer(leaf: Encoded, surroundings: Surroundings): Promise
   const paths = verifiedPaths(Certificate.parse(leaf.der), snapshot(anchors), pool, profile, at.getTime())
   const { value } = paths.next()
   if (!isPath(value)) throw value
-  const engine = surroundings.engine ?? new CrlStatus({ skew, maxAge })
-  const set = new CrlSet(crls.map((crl) => known(crl)))
-  const checker = { statusOf: (question: StatusQuestion) => engine.of(question, set) }
-  return statusOfPath(checker, value, at, { profile, pool })
+  const engine = surroundings.engine ?? new CrlStatus({ skew, maxAge, remembersSigners: true })
+  return async (crls: Surroundings['crls']): Promise<RevocationStatus> => {
+    const set = new CrlSet(crls.map((crl) => known(crl)))
+    const checker = { statusOf: (question: StatusQuestion) => engine.of(question, set) }
+    return statusOfPath(checker, value, at, { profile, pool })
+  }
 }
 
 const isPath = (value: unknown): value is CertificationPath => 'certificates' in (value as object)
 
 /** `good`, `revoked @0 keyCompromise`, `unknown @1`. */
-export async function verdict(leaf: Encoded, surroundings: Surroundings): Promise<string> {
-  const status = await answer(leaf, surroundings)
+export const verdict = async (leaf: Encoded, surroundings: Surroundings): Promise<string> =>
+  verdictOf(await answer(leaf, surroundings))
+
+export function verdictOf(status: RevocationStatus): string {
   if (status.status === 'good') return 'good'
   const reason = status.status === 'revoked' && status.reason !== undefined ? ` ${status.reason}` : ''
   return `${status.status} @${status.depth}${reason}`

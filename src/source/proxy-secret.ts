@@ -1,0 +1,130 @@
+import { hash, timingSafeEqual } from 'node:crypto'
+import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import { watchFiles } from '../file-watch.js'
+import { sharedMap } from '../shared.js'
+import { readSecrets } from './secret-file.js'
+import type { AnyRequest } from './source.js'
+import type { SynchronousGate } from './trusted-proxy.js'
+
+export interface ProxySecretOptions {
+  /** The header the proxy puts its secret into. Choose one that nothing logs. */
+  header: string
+  /** One or several, for rotation, of 32 characters or more; or a file with one on each line, read now and watched. */
+  secrets: readonly string[] | { file: string }
+}
+
+/** A gate that may watch a file; `close()` stops that. */
+export interface ProxySecretGate extends SynchronousGate {
+  close(): void
+}
+
+const shortest = 32
+const longest = 1_024
+
+/** What a gate took out of a request, as digests: the next gate, of another authenticator or source, still has to see it. */
+const removed = sharedMap<Map<string, Buffer>>('proxy-secrets')
+
+/**
+ * Admits requests that carry a secret only the proxy knows: for proxies whose addresses are not yours alone (CDNs, shared load balancers),
+ * best together with {@link allOf} and an address. The secret is compared in constant time and removed from the request.
+ *
+ * @example
+ * proxySecret({ header: 'X-Proxy-Secret', secrets: { file: './proxy-secret' } })
+ */
+export function proxySecret(options: ProxySecretOptions): ProxySecretGate {
+  if (typeof options !== 'object' || options === null) {
+    throw new ClientCertConfigError('proxySecret: expected { header, secrets }')
+  }
+  refuseUnknownOptions('proxySecret', options, ['header', 'secrets'])
+  const header = headerName(options.header)
+  const { secrets } = options
+  const file = typeof secrets === 'object' && secrets !== null && 'file' in secrets ? secrets.file : undefined
+  const load = () => digests(file === undefined ? (secrets as readonly string[]) : readSecrets('proxySecret', file))
+  // Watched before it is read: what changes in between is read again.
+  const stop = file === undefined ? () => {} : watchFiles([file], reload)
+  let known: readonly Buffer[] = []
+
+  function reload(): void {
+    try {
+      known = load()
+    } catch (error) {
+      process.emitWarning(`${(error as Error).message} (the former secrets hold)`, {
+        type: 'MtlsIdentityWarning',
+        code: 'MTLS_RELOAD_FAILED',
+      })
+    }
+  }
+
+  try {
+    known = load()
+  } catch (error) {
+    stop()
+    throw error
+  }
+  return Object.freeze({
+    description: `proxySecret({ header: '${options.header}' })`,
+    admits(request: AnyRequest) {
+      const given = takeOut(request, header)
+      if (given === undefined) return false
+      // Every one is compared, so that the time says nothing.
+      let matches = 0
+      for (const secret of known) matches |= Number(timingSafeEqual(secret, given))
+      return matches === 1
+    },
+    close: stop,
+  })
+}
+
+function headerName(header: unknown): string {
+  if (typeof header === 'string' && /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(header)) return header.toLowerCase()
+  throw new ClientCertConfigError(`proxySecret: header is not a header name: ${JSON.stringify(header)}`)
+}
+
+/** The message names no secret, and not its length. */
+function digests(secrets: readonly unknown[]): readonly Buffer[] {
+  if (!Array.isArray(secrets) || secrets.length === 0) {
+    throw new ClientCertConfigError("proxySecret: secrets is a list of one or several, or { file: './proxy-secret' }")
+  }
+  return secrets.map((secret, i) => {
+    if (typeof secret !== 'string') {
+      throw new ClientCertConfigError(
+        `proxySecret: secret ${i + 1} is ${secret === undefined ? 'undefined — is the environment variable set?' : `a ${typeof secret}`}`,
+      )
+    }
+    if (secret.length < shortest || secret.length > longest) {
+      throw new ClientCertConfigError(
+        `proxySecret: secret ${i + 1} has not between ${shortest} and ${longest} characters — openssl rand -hex 32`,
+      )
+    }
+    if (!/^[!-~]+$/.test(secret)) {
+      throw new ClientCertConfigError(
+        `proxySecret: secret ${i + 1} has characters a header cannot carry as they are — openssl rand -hex 32`,
+      )
+    }
+    return digestOf(secret)
+  })
+}
+
+const digestOf = (secret: string) => hash('sha256', secret, 'buffer')
+
+/** The secret of a request, as a digest, taken out of all of the request's views. Two lines are nobody's secret. */
+function takeOut(request: AnyRequest, header: string): Buffer | undefined {
+  const before = removed.get(request)?.get(header)
+  // Node makes these of rawHeaders when they are first read, and counts on its length: they have to be there before it shrinks.
+  const { rawHeaders, headers, headersDistinct } = request as AnyRequest & { headersDistinct?: Record<string, unknown> }
+  const values: string[] = []
+  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
+    const field = rawHeaders[i] as string
+    if (field.length !== header.length || field.toLowerCase() !== header) continue
+    values.push(...rawHeaders.splice(i, 2).slice(1))
+  }
+  if (values.length === 0) return before
+  delete (headers as Record<string, unknown>)[header]
+  if (headersDistinct !== undefined) delete headersDistinct[header]
+  const [value, ...others] = values as [string, ...string[]]
+  if (others.length > 0 || before !== undefined || value.length > longest) return undefined
+  const digest = digestOf(value)
+  const ofRequest = removed.get(request) ?? new Map<string, Buffer>()
+  removed.set(request, ofRequest.set(header, digest))
+  return digest
+}
