@@ -4,7 +4,7 @@ import type { Certificate } from '../x509/certificate.js'
 import { type CertificateStatus, type ManagedChecker, type StatusQuestion, statusOfPath } from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
 import { CrlDownloads } from './crl-downloads.js'
-import { CrlEndings, sayEnded } from './crl-endings.js'
+import { CrlEndings } from './crl-endings.js'
 import { CrlFiles, type CrlReports, ofFiles } from './crl-files.js'
 import { CrlHoldings } from './crl-holdings.js'
 import { type CrlOptions, type CrlSettings, resolveCrlOptions } from './crl-options.js'
@@ -88,8 +88,8 @@ class CrlChecker implements ManagedChecker {
     if (this.#isClosed) throw new Error(`${this.name} was closed`)
     if (this.#files?.failure !== undefined) throw this.#files.failure
     await this.#downloads?.ready()
-    const [ended] = this.#endings.ended()
-    if (ended !== undefined) throw new Error(sayEnded(ended))
+    const complaint = this.#endings.complaint()
+    if (complaint !== undefined) throw new Error(complaint)
   }
 
   attach(issuers: () => readonly Certificate[]): void {

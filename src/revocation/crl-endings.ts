@@ -20,15 +20,15 @@ export class CrlEndings {
     this.#sources = sources
   }
 
-  /** Those that have ended now. */
-  ended(): readonly KnownCrl[] {
-    const now = this.#settings.now()
-    return this.#missed().filter((known) => this.#endOf(known) < now)
+  /** The operator's sentence for one that has ended now; undefined where none has. */
+  complaint(): string | undefined {
+    const [ended] = this.#ended()
+    return ended && sentenceFor(ended, this.#endOf(ended))
   }
 
   /** To be called when CRLs have come. */
   watch(): void {
-    for (const known of this.ended()) this.#say(known)
+    for (const known of this.#ended()) this.#say(known)
     const now = this.#settings.now()
     const next = Math.min(
       ...this.#missed()
@@ -43,6 +43,11 @@ export class CrlEndings {
 
   close(): void {
     clearTimeout(this.#timer)
+  }
+
+  #ended(): readonly KnownCrl[] {
+    const now = this.#settings.now()
+    return this.#missed().filter((known) => this.#endOf(known) < now)
   }
 
   #missed(): readonly KnownCrl[] {
@@ -61,13 +66,14 @@ export class CrlEndings {
     this.#said.add(known)
     const { issuer, nextUpdate } = known.summary
     publish({ type: 'crl-ended', where: known.where, issuer, nextUpdate })
-    warn('MTLS_CRL_ENDED', sayEnded(known))
+    warn('MTLS_CRL_ENDED', sentenceFor(known, this.#endOf(known)))
   }
 }
 
 /** The operator's sentence. */
-export function sayEnded({ crl: { issuer, nextUpdate }, where }: KnownCrl): string {
-  const when = nextUpdate === undefined ? 'and has no nextUpdate' : `its nextUpdate is ${instant(new Date(nextUpdate))}`
+function sentenceFor({ crl: { issuer, nextUpdate }, where }: KnownCrl, end: number): string {
+  const what = end === nextUpdate ? 'its nextUpdate is' : 'its maxAge was over'
+  const when = end === Number.NEGATIVE_INFINITY ? 'and has no nextUpdate' : `${what} ${instant(new Date(end))}`
   return `crl: CRL of ${quote(issuer.toString())} (${where}) has ended, ${when} — fix the job that renews it: its clients get 503`
 }
 

@@ -47,6 +47,7 @@ export function parseEntries(where: string, octets: Uint8Array): DenySet {
   let number = 0
   for (const written of textOf(where, octets).split('\n')) {
     number++
+    if (set.addPlain(written)) continue
     const line = written.trim()
     if (line === '' || line.startsWith('#')) continue
     const place = `${where}: line ${number}`
@@ -70,7 +71,16 @@ function isSame(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
 class GrowingSet implements DenySet {
   readonly fingerprints = new Set<string>()
   readonly serials = new Set<string>()
+  readonly #names = new Map<string, readonly DistinguishedName[]>()
   size = 0
+
+  /** What nearly all lines of a long list are. */
+  addPlain(written: string): boolean {
+    if (written.length !== 64 || !/^[0-9a-f]{64}$/.test(written)) return false
+    this.fingerprints.add(written)
+    this.size++
+    return true
+  }
 
   addFingerprint(place: string, written: string): void {
     this.fingerprints.add(fingerprintOf(place, written))
@@ -79,9 +89,19 @@ class GrowingSet implements DenySet {
 
   /** In both orders of the name: openssl prints the one that RFC 4514 does not, and nobody should find out that an entry denied nobody. */
   addPair(place: string, { issuer, serialNumber }: { issuer: string; serialNumber: string }): void {
-    const [name, number] = [issuerOf(place, issuer), serialNumberOf(place, serialNumber)]
-    this.serials.add(serialKey(name, number)).add(serialKey(name.reversed(), number))
+    const number = serialNumberOf(place, serialNumber)
+    for (const name of this.#namesOf(place, issuer)) this.serials.add(serialKey(name, number))
     this.size++
+  }
+
+  /** Long lists name few issuers. */
+  #namesOf(place: string, issuer: string): readonly DistinguishedName[] {
+    const known = this.#names.get(issuer)
+    if (known !== undefined) return known
+    const name = issuerOf(place, issuer)
+    const names = [name, name.reversed()]
+    this.#names.set(issuer, names)
+    return names
   }
 }
 

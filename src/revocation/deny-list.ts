@@ -62,6 +62,8 @@ class FileOrEntries implements DenyList {
   readonly answersForPinned = true
   readonly #file: string | undefined
   readonly #where: string
+  /** A path, `entries` or `load`. */
+  readonly #source: string
   readonly #loads: DenyLoads | undefined
   #unwatch: () => void = () => {}
   #set: DenySet | undefined
@@ -72,7 +74,8 @@ class FileOrEntries implements DenyList {
   constructor({ file, entries, load, refresh, watch }: Settings) {
     this.#file = file
     this.#where = file === undefined ? 'denyList' : `denyList: ${file}`
-    this.name = `denyList (${file ?? (load === undefined ? 'entries' : 'load')})`
+    this.#source = file ?? (load === undefined ? 'entries' : 'load')
+    this.name = `denyList (${this.#source})`
     if (entries !== undefined) this.#take(digestEntries(this.#where, entries))
     if (load !== undefined) {
       this.#loads = new DenyLoads({
@@ -168,7 +171,7 @@ class FileOrEntries implements DenyList {
     if (this.#set === undefined || !isSameSet(this.#set, set)) this.#generation++
     this.#set = set
     this.#failure = undefined
-    publish({ type: 'deny-list-loaded', where: this.#where, entries: set.size })
+    publish({ type: 'deny-list-loaded', where: this.#source, entries: set.size })
   }
 
   /** What is tried again every two seconds is said once. */
@@ -176,7 +179,7 @@ class FileOrEntries implements DenyList {
     const error = cause instanceof Error ? cause : new Error(describeCause(cause))
     if (this.#loads === undefined && this.#failure === error.message) return
     this.#failure = error.message
-    publish({ type: 'deny-list-failed', where: this.#where, error })
+    publish({ type: 'deny-list-failed', where: this.#source, error })
     warn('MTLS_DENY_LIST_FAILED', `${error.message} (the former entries hold)`)
   }
 }

@@ -66,11 +66,12 @@ test('each of several, at its own time', async () => {
 })
 
 test('maxAge ends it, too', async () => {
-  watching(await crlOf(5 * day), { maxAge: 7_200 })
+  const { path } = watching(await crlOf(5 * day), { maxAge: 7_200 })
   jest.advanceTimersByTime(hour)
   expect(ended()).toEqual([])
   jest.advanceTimersByTime(1)
   expect(ended()).toEqual([start + 5 * day])
+  expect(warnings[0]).toContain(`(${path}) has ended, its maxAge was over 2026-11-20T13:00:00Z — fix the job`)
 })
 
 test('an end beyond what a timer can count to is waited for all the same', async () => {
