@@ -20,7 +20,10 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_REVOKED: { subject: string; reason?: string; since?: Date }
   ERR_CLIENT_CERT_REVOCATION_UNKNOWN: { subject: string; reason: string; fix?: string }
   ERR_CLIENT_CERT_RULE: RuleDetail
-  ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string }
+  /** `reason`: why no name of it is its principal; undefined where `resolve` said nobody. */
+  ERR_CLIENT_CERT_PRINCIPAL: { subject: string; fingerprint: string; reason?: string }
+  /** `name`: the SPIFFE ID, or the subject where there is none. */
+  ERR_CLIENT_CERT_SVID: { name: string; reason: string }
   ERR_CLIENT_CERT_RENEGOTIATED: { protocol: string }
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: { peer: string | undefined; header: string; gate: string }
   ERR_CLIENT_CERT_PROXY_REFUSED: { header: string; verdict: string | undefined; accepts: string }

@@ -48,6 +48,7 @@ export const errorTable: { readonly [C in ClientCertErrorCode]: ErrorRow } = {
   ERR_CLIENT_CERT_REVOCATION_UNKNOWN: row(503, 'revocation status could not be determined', 'RFC 5280 §6.3'),
   ERR_CLIENT_CERT_RULE: row(403, 'a rule did not hold', 'RFC 9110 §15.5.4'),
   ERR_CLIENT_CERT_PRINCIPAL: row(403, 'the application knows nobody by this certificate', 'RFC 9110 §15.5.4'),
+  ERR_CLIENT_CERT_SVID: row(403, 'no X509-SVID of a trust domain that is known', 'X509-SVID §2, §5'),
   ERR_CLIENT_CERT_RENEGOTIATED: row(403, 'the connection changed its certificate', 'RFC 5246 §7.4.1.1'),
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: row(403, 'a certificate header from a peer that may not send it', 'RFC 9440 §4'),
   ERR_CLIENT_CERT_PROXY_REFUSED: row(
@@ -166,9 +167,11 @@ function publicMessage(status: number): string {
 
 function headersFor(status: number): Readonly<Record<string, string>> {
   // RFC 9110 §11.6.1: a 401 MUST carry a challenge. No scheme is registered for TLS client authentication.
-  if (status === 401) return { 'WWW-Authenticate': 'ClientCertificate' }
-  if (status === 503) return { 'Retry-After': retryAfterSeconds }
-  return {}
+  // RFC 9440 §2.4 and RFC 9111 §3: what depends on the client's certificate is not for a shared cache.
+  const uncached = { 'Cache-Control': 'no-store' }
+  if (status === 401) return { ...uncached, 'WWW-Authenticate': 'ClientCertificate' }
+  if (status === 503) return { ...uncached, 'Retry-After': retryAfterSeconds }
+  return uncached
 }
 
 /** Makes a refusal; the caller throws it. */
@@ -211,6 +214,14 @@ export function refuseUnknownOptions(where: string, options: object, known: read
     throw new ClientCertConfigError(
       `${where}: unknown option "${name}".${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}`}`,
     )
+  }
+}
+
+/** An option that is there and undefined was meant and got lost: `{ maxAge: Number(process.env.MAX_AGE) || undefined }`. */
+export function refuseUndefinedOptions(where: string, options: object): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined)
+      throw new ClientCertConfigError(`${where}: ${name} is undefined — leave the option out, or give it a value`)
   }
 }
 

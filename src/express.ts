@@ -1,11 +1,17 @@
-import type { NextFunction, Request } from 'express'
-import type { AnyResponse } from './core/caching.js'
+import type { NextFunction, Request, Response } from 'express'
+import type { CachedResponse } from './core/caching.js'
 import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
-import { type ClientCertOptions, createMount } from './core/mount.js'
+import {
+  type ClientCertOptions as AnyClientCertOptions,
+  type MountOptions as AnyMountOptions,
+  createMount,
+} from './core/mount.js'
+import { type Denial, endPreflight, prepareAnswer, sendProblem } from './core/responses.js'
+import { isClientCertError } from './errors.js'
 import type { ClientIdentity } from './identity/identity.js'
 import type { AnyRequest } from './source/source.js'
 
-export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
+export type { ResponseOptions } from './core/responses.js'
 export type { ClientIdentity } from './identity/identity.js'
 
 declare global {
@@ -17,11 +23,22 @@ declare global {
   }
 }
 
+/** What `onDenied` gets to answer with. */
+export interface DeniedContext {
+  readonly request: Request
+  readonly response: Response
+}
+
+export type MountOptions = AnyMountOptions<DeniedContext>
+/** An authenticator of its own, or a shared one; and how this mount behaves. */
+export type ClientCertOptions = AnyClientCertOptions<DeniedContext>
+
 /** A handler that leaves Express to infer the types of the route it stands in. */
-export type ClientCertHandler = (request: AnyRequest, response: AnyResponse, next: NextFunction) => void
+export type ClientCertHandler = (request: AnyRequest, response: CachedResponse, next: NextFunction) => void
 
 /**
- * Express middleware (4 and 5): every request carries a verified identity, or goes to the error handlers with a `ClientCertError`.
+ * Express middleware (4 and 5): every request carries a verified identity, or goes to the error handlers with a `ClientCertError`. Where the
+ * application has no error handler, the answer is problem details (RFC 9457).
  *
  * @example
  * app.use(clientCert({ trust: './clients-ca.pem', revocation: 'none' }))
@@ -30,11 +47,15 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
   const mount = createMount(options)
   return function clientCert(request, response, next) {
     void mount(request, response)
-      .then((error) => {
+      .then((outcome) => {
         exposeIdentity(request)
-        return error
+        return outcome
       })
-      .then(next, next)
+      .then((outcome) => {
+        if (outcome === undefined) next()
+        else if (outcome === 'preflight') endPreflight(response as unknown as Response)
+        else void refuse(outcome, { request: request as Request, response: response as unknown as Response }, next)
+      }, next)
   }
 }
 
@@ -46,8 +67,11 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
  */
 export function requireClientCert(...given: GuardArguments): ClientCertHandler {
   const guard = makeGuard(...given)
-  return function requireClientCert(request, _response, next) {
-    void guard(request).then((error) => (error === undefined ? next() : next(error)))
+  return function requireClientCert(request, response, next) {
+    void guard(request).then((denial) => {
+      if (denial === undefined) next()
+      else void refuse(denial, { request: request as Request, response: response as unknown as Response }, next)
+    }, next)
   }
 }
 
@@ -62,4 +86,49 @@ function exposeIdentity(request: AnyRequest): void {
     enumerable: true,
     get: () => identityOf(request),
   })
+}
+
+/** Whoever wants to answers: the mount's `onDenied`, the application's error handlers, or we do. */
+async function refuse(denial: Denial, context: DeniedContext, next: NextFunction): Promise<void> {
+  const { error, decision, onDenied } = denial
+  const { request, response } = context
+  try {
+    if (!isClientCertError(error)) return next(error)
+    if (onDenied !== undefined && decision !== undefined) {
+      prepareAnswer(response, error)
+      await onDenied(decision, context as never)
+      if (response.headersSent || response.writableEnded) return
+    }
+    if (hasErrorHandler(request.app)) next(error)
+    else sendProblem(response, error)
+  } catch (thrown) {
+    next(thrown)
+  }
+}
+
+interface Layer {
+  readonly handle?: { readonly length: number; readonly stack?: readonly Layer[] }
+  readonly route?: { readonly stack: readonly Layer[] }
+}
+interface Application {
+  readonly _router?: { readonly stack?: readonly Layer[] }
+  readonly router?: { readonly stack?: readonly Layer[] }
+  readonly parent?: Application
+}
+
+/** Whether an application, or one it is mounted in, has a handler of four parameters, by which Express knows those of errors. */
+function hasErrorHandler(app: unknown): boolean {
+  for (let at = app as Application | undefined; at !== undefined; at = at.parent) {
+    // Express 4 keeps it in `_router`, and throws where `router` is read.
+    const router = Object.hasOwn(at, '_router') ? at._router : at.router
+    // What we cannot look into may have one.
+    if (router?.stack === undefined || router.stack.some(handlesErrors)) return true
+  }
+  return app === undefined
+}
+
+function handlesErrors({ handle, route }: Layer): boolean {
+  return (
+    handle?.length === 4 || handle?.stack?.some(handlesErrors) === true || route?.stack.some(handlesErrors) === true
+  )
 }

@@ -7,14 +7,15 @@ const intervalMilliseconds = 2_000
  * Calls `changed` when a file, or an entry of a directory, was replaced or rewritten. It compares what `stat` says every two seconds: that
  * sees renames, links flipped by Kubernetes, network file systems and bind mounts, each of which some `fs.watch` misses. The timer keeps no
  * process alive. Returns what stops it.
+ *
+ * @param changed returns false where it could not read what it found, as when the process has too many files open: it is called again at the next look
  */
-export function watchFiles(paths: readonly string[], changed: () => void): () => void {
-  let last = fingerprintOf(paths)
+export function watchFiles(paths: readonly string[], changed: () => unknown): () => void {
+  let last: string | undefined = fingerprintOf(paths)
   const timer = setInterval(() => {
     const now = fingerprintOf(paths)
     if (now === last) return
-    last = now
-    changed()
+    last = changed() === false ? undefined : now
   }, intervalMilliseconds)
   timer.unref()
   return () => clearInterval(timer)

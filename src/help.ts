@@ -124,7 +124,12 @@ function sentenceFor(error: Refusal): string {
     case 'ERR_CLIENT_CERT_RULE':
       return rule(error.detail)
     case 'ERR_CLIENT_CERT_PRINCIPAL':
+      if (error.detail.reason !== undefined) {
+        return `${quote(error.detail.subject)} (${error.detail.fingerprint}) is nobody: ${error.detail.reason} — issue it with exactly one, or choose another principalFrom`
+      }
       return `resolve() returned nobody for ${quote(error.detail.subject)} (${error.detail.fingerprint}) — register the certificate with the application`
+    case 'ERR_CLIENT_CERT_SVID':
+      return `${quote(error.detail.name)}: ${quote(error.detail.reason).slice(1, -1)} — issue an X509-SVID, or add the bundle to spiffeBundles({ … })`
     case 'ERR_CLIENT_CERT_RENEGOTIATED':
       return `the client renegotiated this ${error.detail.protocol} connection after it had identified itself — it must reconnect; tlsServerOptions() refuses renegotiation`
     case 'ERR_CLIENT_CERT_UNTRUSTED_PROXY':
@@ -178,7 +183,7 @@ function absent(detail: AbsentDetail): string {
     case 'not-the-proxy':
       return `the peer ${detail.peer ?? 'without an address'} sent no ${detail.header}, and is not in ${detail.gate}, who alone may — let clients come through the proxy, or add its address`
     case 'preflight':
-      return `on a CORS preflight (Origin ${quote(detail.origin ?? '')}), for which browsers send no certificate — mount cors() before clientCert(); a proxy with verify "on" must be "optional"`
+      return `on a CORS preflight (Origin ${quote(detail.origin ?? '')}), for which browsers send no certificate — mount cors() before clientCert(), or preflight: 'answer'; a proxy with verify "on" must be "optional"`
     case 'probe':
       return `on ${detail.method} ${quote(detail.path ?? '')} from ${quote(detail.agent ?? 'a probe')} — skip: r => r.url === ${quote(detail.path ?? '')}, or probe a second, plain port`
     case 'not-among-advertised':
@@ -261,7 +266,8 @@ function quoteRule(description: string): string {
 
 const shortId = (hex: string) => (hex.length > 8 ? `${hex.slice(0, 4)}…` : hex)
 
-function describeCause(cause: unknown): string {
+/** What was thrown, whatever it is. */
+export function describeCause(cause: unknown): string {
   try {
     return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
   } catch {

@@ -1,12 +1,17 @@
+export type { AuditEvent, DecisionDurations } from './core/audit.js'
 export {
   type Authenticator,
   createAuthenticator,
 } from './core/authenticator.js'
-export type { Decision } from './core/decision.js'
+export { type Decision, explain } from './core/decision.js'
+export type { AppliedException, CertificateException, Exceptions, Ignorable } from './core/exceptions.js'
 export type { LogFunction } from './core/log.js'
-export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
-export type { AuthenticatorOptions } from './core/options.js'
+export type { ClientCertOptions, MountOptions } from './core/mount.js'
+export type { AuthenticatorOptions, DecisionContext } from './core/options.js'
+export type { PrincipalSource } from './core/principal.js'
+export type { ResponseOptions } from './core/responses.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
+export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './core/upgrade.js'
 export {
   type AbsentDetail,
   type AnyClientCertError,
@@ -26,13 +31,20 @@ export type {
   ClientIdentity,
   IdentityNames,
   Principal,
+  PublicKeyDescription,
   Register,
 } from './identity/identity.js'
+export { type SpiffeBundle, type SpiffeBundleOptions, spiffeBundles } from './identity/spiffe-bundles.js'
 export { SpiffeId } from './identity/spiffe-id.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { PathProfile } from './path/profile.js'
 export { type AllowUnknownOptions, allowUnknown, type LenientChecker } from './revocation/allow-unknown.js'
-export type { CertificateChecker, CertificateStatus, StatusQuestion } from './revocation/certificate-status.js'
+export type {
+  CertificateChecker,
+  CertificateStatus,
+  ManagedChecker,
+  StatusQuestion,
+} from './revocation/certificate-status.js'
 export type { RevocationChecker, RevocationContext, RevocationStatus } from './revocation/checker.js'
 export { crl } from './revocation/crl-checker.js'
 export type { CrlOptions } from './revocation/crl-options.js'
@@ -43,7 +55,10 @@ export { firstDefinite } from './revocation/first-definite.js'
 export { ocsp } from './revocation/ocsp-checker.js'
 export type { OcspOptions } from './revocation/ocsp-options.js'
 export { type SkipShortLivedOptions, skipShortLived } from './revocation/short-lived.js'
-export type { CustomRuleOptions, Rule, RuleRequest } from './rules/rule.js'
+export type { CustomRuleOptions } from './rules/custom.js'
+export type { RuleFile } from './rules/document-rule.js'
+export type { Rule, RuleOutcome, RuleReason, RuleRequest } from './rules/rule.js'
+export type { RuleDocument } from './rules/rule-document.js'
 export * as rules from './rules.js'
 export { type ByPeerOptions, byPeer } from './source/by-peer.js'
 export { DecodingError, type HeaderDecoder } from './source/decoding.js'

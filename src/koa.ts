@@ -1,10 +1,25 @@
-import type { Context, Middleware } from 'koa'
+import type { Context, DefaultState, Middleware } from 'koa'
 import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
-import { type ClientCertOptions, createMount } from './core/mount.js'
+import {
+  type ClientCertOptions as AnyClientCertOptions,
+  type MountOptions as AnyMountOptions,
+  createMount,
+} from './core/mount.js'
+import { type Denial, endPreflight, sendProblem } from './core/responses.js'
+import { isClientCertError } from './errors.js'
 import type { ClientIdentity } from './identity/identity.js'
 
-export type { ClientCertOptions, MountOptions, ResponseOptions } from './core/mount.js'
+export type { ResponseOptions } from './core/responses.js'
 export type { ClientIdentity } from './identity/identity.js'
+
+export type MountOptions = AnyMountOptions<Context>
+/** An authenticator of its own, or a shared one; and how this mount behaves. */
+export type ClientCertOptions = AnyClientCertOptions<Context>
+
+/** What Koa's context is behind `requireClientCert()`: in a chain of `use()` the identity needs no check. */
+export interface IdentifiedContext {
+  readonly clientIdentity: ClientIdentity
+}
 
 /** For `new Koa<ClientCertState>()`: types `ctx.state.clientIdentity`. */
 export interface ClientCertState {
@@ -19,7 +34,8 @@ declare module 'koa' {
 }
 
 /**
- * Koa middleware (2 and 3): every request carries a verified identity, or throws a `ClientCertError` with status and header fields.
+ * Koa middleware (2 and 3): every request carries a verified identity, or throws a `ClientCertError` with status and header fields. Where nobody
+ * catches it, the answer is problem details (RFC 9457).
  *
  * @example
  * app.use(clientCert({ trust: './clients-ca.pem', revocation: 'none' }))
@@ -27,10 +43,12 @@ declare module 'koa' {
 export function clientCert(options: ClientCertOptions): Middleware {
   const mount = createMount(options)
   return async function clientCert(context, next) {
-    const error = await mount(context.req, context.res)
+    const outcome = await mount(context.req, context.res)
     exposeIdentity(context)
-    if (error !== undefined) throw error
-    return next()
+    if (outcome === undefined) return next()
+    if (outcome !== 'preflight') return refuse(outcome, context)
+    context.respond = false
+    endPreflight(context.res)
   }
 }
 
@@ -40,12 +58,11 @@ export function clientCert(options: ClientCertOptions): Middleware {
  * @example
  * router.put('/catalog/:id', requireClientCert(rules.dnsName('editor.acme.test')), handler)
  */
-export function requireClientCert(...given: GuardArguments): Middleware {
+export function requireClientCert(...given: GuardArguments): Middleware<DefaultState, IdentifiedContext> {
   const guard = makeGuard(...given)
   return async function requireClientCert(context, next) {
-    const error = await guard(context.req)
-    if (error !== undefined) throw error
-    return next()
+    const denial = await guard(context.req)
+    return denial === undefined ? next() : refuse(denial, context)
   }
 }
 
@@ -62,4 +79,30 @@ function exposeIdentity(context: Context): void {
     get: () => identityOf(req),
   })
   ;(context.state as ClientCertState).clientIdentity = identityOf(req)
+}
+
+/** Whoever wants to answers: the mount's `onDenied`, whoever catches the error, or we do. */
+async function refuse({ error, decision, onDenied }: Denial, context: Context): Promise<void> {
+  if (!isClientCertError(error)) throw error
+  if (onDenied !== undefined && decision !== undefined) {
+    // By way of the context: a body that is set gives 200 where Koa does not know the status from itself.
+    context.status = error.status
+    context.set({ ...error.headers })
+    await onDenied(decision, context as never)
+    const isAnswered = context.res.headersSent || context.respond === false || (context.body ?? undefined) !== undefined
+    if (isAnswered) return
+  }
+  answerUncaught(context)
+  throw error
+}
+
+/** Koa asks `onerror` where nothing has caught an error. An application that has put its own in place answers itself. */
+function answerUncaught(context: Context): void {
+  if (Object.hasOwn(context.app.context, 'onerror') || Object.hasOwn(context, 'onerror')) return
+  const inherited = context.onerror
+  context.onerror = (error: Error) => {
+    if (!isClientCertError(error) || context.headerSent || !context.writable) return inherited.call(context, error)
+    context.app.emit('error', error, context)
+    sendProblem(context.res, error)
+  }
 }

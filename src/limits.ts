@@ -43,6 +43,8 @@ export const limits = {
   crlSigners: 4,
   /** Signed CRLs that are kept although their source offers them no more, and addresses of certificates that are remembered. */
   crlsKept: 1_000,
+  /** CRLs that are kept in the same way although nobody found them to be signed yet. Each costs a signature where it is asked about. */
+  crlsUnsigned: 16,
   /** Addresses of CRLs that are asked for one certificate. */
   crlUrlsPerCertificate: 4,
   /** Octets of a deny list: 200,000 fingerprints with colons. */
@@ -64,8 +66,13 @@ export const limits = {
   /** Characters of one fact a refusal carries, and entries of a list in it: refusals are remembered. */
   detailCharacters: 1_024,
   detailEntries: 16,
+  /** Rules of one combination whose outcome is kept, beside the one that decided; and lines of an outcome that is printed. */
+  outcomeEntries: 16,
+  outcomeLines: 32,
   /** Characters of one sentence for the operator: a few quoted values and what is said about them. */
   helpCharacters: 1_500,
+  /** Nesting of a rule document: a deeper one is no work of people. */
+  documentDepth: 64,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */
   trustFileBytes: 64 * 1024 * 1024,
   /** Octets of one OCSP response. One with its signer's RSA-4096 certificate has 4 KB, one with an ML-DSA-87 chain 20 KB. */

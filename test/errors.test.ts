@@ -155,7 +155,11 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
     ruled('threw'),
     ruled('not-true'),
   ],
-  ERR_CLIENT_CERT_PRINCIPAL: [{ subject: 'CN=S', fingerprint: 'ab'.repeat(32) }],
+  ERR_CLIENT_CERT_PRINCIPAL: [
+    { subject: 'CN=S', fingerprint: 'ab'.repeat(32) },
+    { subject: 'CN=S', fingerprint: 'ab'.repeat(32), reason: 'it has no dns name' },
+  ],
+  ERR_CLIENT_CERT_SVID: [{ name: 'spiffe://a.test/b', reason: 'no bundle of its trust domain a.test is configured' }],
   ERR_CLIENT_CERT_RENEGOTIATED: [{ protocol: 'TLSv1.2' }],
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: [
     { peer: '127.0.0.6', header: 'X-C', gate: "proxyAddress('10.0.0.0/8')" },
@@ -189,7 +193,7 @@ describe('the table', () => {
     const row = errorTable[code]
     expect([400, 401, 403, 500, 503]).toContain(row.status)
     expect(row.meaning).toMatch(/^\S.{6,}/)
-    expect(row.source).toMatch(/^(RFC \d+ §|RFC \d+$|-$)/)
+    expect(row.source).toMatch(/^(RFC \d+ §|RFC \d+$|X509-SVID §|-$)/)
     expect(() => Object.assign(row, { status: 200 })).toThrow(TypeError)
   })
 
@@ -323,10 +327,14 @@ describe('what a client may read', () => {
 
   test('a 401 carries a challenge, a 503 says when to come back, a 403 neither', () => {
     expect(deny('ERR_CLIENT_CERT_ABSENT', absent('none-sent')).headers).toEqual({
+      'Cache-Control': 'no-store',
       'WWW-Authenticate': 'ClientCertificate',
     })
-    expect(deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'x' }).headers).toEqual({ 'Retry-After': '5' })
-    expect(deny('ERR_CLIENT_CERT_RENEGOTIATED', { protocol: 'x' }).headers).toEqual({})
+    expect(deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'x' }).headers).toEqual({
+      'Cache-Control': 'no-store',
+      'Retry-After': '5',
+    })
+    expect(deny('ERR_CLIENT_CERT_RENEGOTIATED', { protocol: 'x' }).headers).toEqual({ 'Cache-Control': 'no-store' })
   })
 })
 
@@ -342,7 +350,7 @@ describe('withAnswer', () => {
     expect([answered.status, answered.message, answered.headers]).toEqual([
       401,
       error.message,
-      { 'WWW-Authenticate': 'ClientCertificate' },
+      { 'Cache-Control': 'no-store', 'WWW-Authenticate': 'ClientCertificate' },
     ])
     expect([answered.code, answered.detail, answered.depth, answered.cause, answered.help]).toEqual([
       error.code,
@@ -353,7 +361,7 @@ describe('withAnswer', () => {
     ])
     expect(answered).not.toBe(error)
     expect(error.status).toBe(403)
-    expect(withAnswer(error, { status: 503 }).headers).toEqual({ 'Retry-After': '5' })
+    expect(withAnswer(error, { status: 503 }).headers).toEqual({ 'Cache-Control': 'no-store', 'Retry-After': '5' })
   })
 
   test('exposeReason names the code and its meaning, and still no detail', () => {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   folder = builtPackage()
   cpSync(join(repository, 'examples'), join(folder, 'examples'), { recursive: true })
   pki = await createTestPki()
-})
+}, 60_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const running: ChildProcess[] = []
@@ -135,6 +135,50 @@ test.each(['express.mjs', 'koa.mjs'])('%s starts with the certificates it is giv
   const answer = await ask({ port, ca: pki.trust, ...bob.tls })
   expect([answer.status, JSON.parse(answer.body).subject]).toEqual([200, 'CN=bob'])
 })
+
+test.each(['access/express.mjs', 'access/koa.mjs'])(
+  '%s: readers, editors and admins by certificate, partners in a file that changes, users by certificate',
+  async (example) => {
+    const server = await pki.server()
+    const table = write('partners.json', readFileSync(join(repository, 'examples/access/partners.json'), 'utf8'))
+    const args = [
+      write('clients-ca.pem', pki.trust),
+      write('server.key', server.tls.key),
+      write('server.crt', server.tls.cert),
+    ]
+    process.env.PARTNERS = table
+    const { port } = await start(example, args)
+    delete process.env.PARTNERS
+    const clients = {
+      alice: await pki.issue({ subject: 'CN=alice,O=Example' }),
+      bob: await pki.issue({ subject: 'CN=bob,OU=Editors,O=Example' }),
+      carol: await pki.issue({ subject: 'CN=carol,OU=Admins,O=Example' }),
+      mallory: await pki.issue({ subject: 'CN=mallory,OU=Admins,O=Example' }),
+      dave: await pki.issue({ subject: 'CN=dave,O=Example' }),
+    }
+    const statuses = async (method: string, path: string) => {
+      const asked = Object.entries(clients).map(async ([name, { tls }]) => {
+        const { status } = await ask({ port, ca: pki.trust, method, path, ...tls })
+        return [name, status]
+      })
+      return Object.fromEntries(await Promise.all(asked))
+    }
+    // dave is nobody's user, and mallory is denied the catalogue whatever else she is.
+    expect(await statuses('GET', '/me')).toEqual({ alice: 200, bob: 200, carol: 200, mallory: 200, dave: 403 })
+    expect(await statuses('GET', '/catalogue')).toEqual({ alice: 200, bob: 200, carol: 200, mallory: 403, dave: 403 })
+    expect(await statuses('PUT', '/catalogue/2')).toEqual({ alice: 403, bob: 200, carol: 200, mallory: 200, dave: 403 })
+    expect(await statuses('DELETE', '/catalogue/3')).toMatchObject({ alice: 403, bob: 403, carol: 200 })
+    const me = await ask({ port, ca: pki.trust, path: '/me', ...clients.bob.tls })
+    expect(JSON.parse(me.body)).toEqual({ id: 2, name: 'Bob', plan: 'paid' })
+
+    writeFileSync(table, JSON.stringify({ identities: [{ commonName: 'bob' }] }))
+    const deadline = Date.now() + 10_000
+    let seen: Record<string, number> = {}
+    while (Date.now() < deadline && seen.alice !== 403) seen = await statuses('GET', '/catalogue')
+    expect(seen).toEqual({ alice: 403, bob: 200, carol: 200, mallory: 200, dave: 403 })
+  },
+  30_000,
+)
 
 test('proxies/server.mjs reads what nginx sends, from where nginx is', async () => {
   const ca = write('clients-ca.pem', pki.trust)

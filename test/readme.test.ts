@@ -44,7 +44,7 @@ const surroundings = `
 import type { IncomingMessage, Server } from 'node:http'
 import tls from 'node:tls'
 import type { Express, RequestHandler } from 'express'
-import { type Authenticator, type ClientIdentity, isClientCertError, rules, tlsServerOptions } from 'mtls-identity'
+import { type Authenticator, authenticateUpgrade, type ClientIdentity, isClientCertError, rules, tlsServerOptions } from 'mtls-identity'
 import { clientCert, requireClientCert } from 'mtls-identity/express'
 declare const app: Express, auth: Authenticator, server: Server, handler: RequestHandler, key: string, cert: string
 declare function openWebSocket(identity: ClientIdentity, until: Date): void

@@ -156,7 +156,15 @@ await check(url, alice, 'GET /whoami', 200, 'CN=alice')
 // ── Nobody who was refused learned why ────────────────────────────────────────────────────────────────────────────
 
 const bodies = [...new Set(refusals.map(({ body }) => body))]
-const discreet = ['client certificate required', 'client certificate refused'].map((error) => JSON.stringify({ error }))
+const problem = (kind, status) => {
+  return { type: `urn:problem-type:client-certificate-${kind}`, title: `client certificate ${kind}`, status }
+}
+const discreet = [
+  { error: 'client certificate required' },
+  { error: 'client certificate refused' },
+  problem('required', 401),
+  problem('refused', 403),
+].map((body) => JSON.stringify(body))
 const talkative = bodies.filter((body) => ![...discreet, 'Unauthorized', 'Forbidden'].includes(body))
 count += 1 // that no body says more is a question, too
 if (talkative.length > 0) failures++

@@ -4,16 +4,22 @@ import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '..
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
 import { IssuerMemory } from '../path/issuer-memory.js'
 import { endOf } from '../path/validate-path.js'
-import { verifiedPaths } from '../path/verified-paths.js'
-import { firstUnrevoked } from '../revocation/checker.js'
-import { demand } from '../rules/rule.js'
+import { type IssuerPool, verifiedPaths } from '../path/verified-paths.js'
+import { firstUnrevoked, type UnrevokedPath } from '../revocation/checker.js'
+import { isFailed, type RuleOutcome } from '../rules/outcome.js'
+import { generationOf, judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
+import type { Certificate } from '../x509/certificate.js'
+import { auditEvent, type DecisionFacts, decisionChannel } from './audit.js'
 import type { Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch } from './decision-memory.js'
-import { explain } from './diagnosis.js'
+import { diagnose } from './diagnosis.js'
+import { applied, leniencyOf } from './exceptions.js'
 import { lineFor } from './log.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
+import { type KnownPrincipal, onlyName } from './principal.js'
+import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
 
 /** Decides who a client is. Made by {@link createAuthenticator}; one may serve any number of mounts, servers and sockets. */
@@ -24,9 +30,12 @@ export interface Authenticator {
   authenticateSocket(socket: TLSSocket): Promise<Decision>
   /** Decides about octets from elsewhere. Never rejects. */
   authenticateChain(chain: PresentedChain): Promise<Decision>
-  /** Resolves when everything that was configured is loaded and fresh. */
+  /** Resolves when everything that was configured is loaded and fresh, the revocation checker's sources too; rejects with the reason where it is not. */
   ready(): Promise<void>
-  /** Stops watching files. Everything after it is refused with `ERR_CLIENT_CERT_NOT_READY`. */
+  /**
+   * Stops watching the files of `trust` and `intermediates`. Everything after it is refused with `ERR_CLIENT_CERT_NOT_READY`. What was given to it ready
+   * made, a revocation checker or a `TrustStore`, may be another's too, and is for whoever made it to close.
+   */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -46,7 +55,9 @@ export const internals = Symbol.for('mtls-identity/1.Authenticator')
 export interface AuthenticatorInternals extends Authenticator {
   readonly [internals]: {
     decide(request: AnyRequest, reporting: Reporting): Promise<Decision>
-    report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, remembered: boolean): void
+    report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, facts: DecisionFacts): void
+    /** Looks once at a rule a guard asks beside the authenticator's own. */
+    checkRule(rule: Rule): void
     /** Header fields decisions depend on. */
     readonly fields: readonly string[]
   }
@@ -61,28 +72,40 @@ export interface AuthenticatorInternals extends Authenticator {
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const settings = resolveOptions(options)
-  const { source, rules, resolve, revocation, profile, now } = settings
+  const { source, rules, principals, principalFrom, revocation, profile, exceptions, now } = settings
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
   let closed = false
   if (revocation !== 'none') revocation.attach?.(() => trustedCas(settings))
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
-  async function accept(reading: Reading, request: AnyRequest | undefined, at: number): Promise<Accepted> {
+  async function accept(
+    reading: Reading,
+    request: AnyRequest | undefined,
+    at: number,
+    trace: Trace,
+  ): Promise<Accepted> {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
       if (reading.presented === undefined) throw deny('ERR_CLIENT_CERT_ABSENT', reading.absent)
       const epoch = epochOf(settings)
       const moment = attempt === 1 ? at : now()
+      trace.presented = reading.presented
+      const begun = performance.now()
       const [authentication, remembered] = await authenticate(reading, reading.presented, epoch, moment)
-      if (rules !== undefined) await demand(rules, authentication.identity, request)
+      trace.remembered = remembered
+      trace.identity = authentication.identity
+      const authenticated = performance.now()
+      trace.authentication += authenticated - begun
+      const outcome = rules && (await judge(rules, authentication.identity, request, moment))
+      trace.rules += performance.now() - authenticated
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
-      if (!closed && isSameEpoch(epoch, epochOf(settings)) && now() < endOf(authentication.path.notAfter)) {
-        return { authentication, remembered }
+      if (!closed && isSameEpoch(epoch, epochOf(settings)) && holdsAt(authentication, now())) {
+        return { authentication, outcome }
       }
     }
     throw deny('ERR_CLIENT_CERT_NOT_READY', {
-      reason: 'trust or revocation changed while the request was decided about',
+      reason: 'trust, revocation or rules changed while the request was decided about',
     })
   }
 
@@ -129,34 +152,44 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const { endEntity, intermediates, unreadable } = parsePresented(presented, reading, issuers)
     const pool = { presented: intermediates, configured: epoch.intermediates, memory: issuers }
     try {
-      const paths = verifiedPaths(endEntity, epoch.trust, pool, profile, at)
-      const { path, holdsUntil } = await firstUnrevoked(paths, revocation, at, { profile, pool })
+      const { path, holdsUntil, exception } = await findPath(endEntity, epoch, pool, at)
       issuers.remember(path)
-      const identity = await identify(toIdentity(path, presented.via), (principal) =>
-        toIdentity(path, presented.via, principal),
-      )
-      return { identity, path, decidedAt: at, holdsUntil: Math.min(holdsUntil, endOf(path.notAfter) - 1) }
+      const bare = toIdentity(path, presented.via)
+      const known = await principalOf(bare, epoch, at)
+      const identity = known === undefined ? bare : toIdentity(path, presented.via, known.principal)
+      const until = Math.min(holdsUntil, endOf(path.notAfter) - 1, known?.until ?? Number.POSITIVE_INFINITY)
+      return { identity, path, decidedAt: at, holdsUntil: until, exception }
     } catch (error) {
-      throw isClientCertError(error) ? explain(error, { reading, unreadable, trust: settings.trust.label }) : error
+      throw isClientCertError(error) ? diagnose(error, { reading, unreadable, trust: settings.trust.label }) : error
+    }
+  }
+
+  /** A path that is valid and not revoked; where the end entity stands in its way, by an exception the operator made for it. */
+  async function findPath(endEntity: Certificate, epoch: Epoch, pool: IssuerPool, at: number): Promise<FoundPath> {
+    const trust = epoch.trust.trustFor(endEntity)
+    try {
+      return await firstUnrevoked(verifiedPaths(endEntity, trust, pool, profile, at), revocation, at, { profile, pool })
+    } catch (error) {
+      if (exceptions === undefined || !isClientCertError(error)) throw error
+      const { code: ignored, depth } = error
+      const entry = exceptions.find(endEntity.fingerprint, ignored, depth, at)
+      if (entry === undefined) throw error
+      const paths = verifiedPaths(endEntity, trust, pool, profile, at, leniencyOf(entry, profile))
+      const found = await firstUnrevoked(paths, revocation, at, { profile, pool })
+      return {
+        path: found.path,
+        holdsUntil: Math.min(found.holdsUntil, entry.until - 1),
+        exception: { entry, ignored },
+      }
     }
   }
 
   /** The application's word for an identity, where it has one. */
-  async function identify(
-    bare: ClientIdentity,
-    withPrincipal: (principal: Principal) => ClientIdentity,
-  ): Promise<ClientIdentity> {
-    if (resolve === undefined) return bare
-    const principal = await resolve(bare)
-    // `allowed.has(…)` and `found && partner` are what people write: false and its like are nobody.
-    if (!principal) {
-      throw deny(
-        'ERR_CLIENT_CERT_PRINCIPAL',
-        { subject: bare.subject.toString(), fingerprint: bare.fingerprint },
-        { depth: 0 },
-      )
+  async function principalOf(bare: ClientIdentity, epoch: Epoch, at: number): Promise<KnownPrincipal | undefined> {
+    if (principalFrom !== undefined) {
+      return { principal: onlyName(bare, principalFrom) as Principal, until: Number.POSITIVE_INFINITY }
     }
-    return withPrincipal(principal)
+    return principals?.of(bare, epoch, at)
   }
 
   /** Time is read here, once. Whatever is thrown denies. */
@@ -167,25 +200,16 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   ): Promise<Decision> {
     let decidedAt = new Date(Number.NaN)
     const { enforced } = reporting
+    const trace: Trace = { begun: performance.now(), authentication: 0, rules: 0, remembered: false }
     let decision: Decision
-    let remembered = false
     try {
       const at = now()
       decidedAt = new Date(at)
       if (typeof at !== 'number' || Number.isNaN(decidedAt.getTime())) throw new RangeError('now() returned no time')
       const reading = read(at)
       // Only a gate that has to wait costs a turn.
-      const accepted = await accept('then' in reading ? await reading : reading, request, at)
-      const { identity, path, holdsUntil } = accepted.authentication
-      decision = {
-        decidedAt,
-        enforced,
-        outcome: 'accepted',
-        identity,
-        path,
-        validUntil: new Date(holdsUntil),
-      }
-      remembered = accepted.remembered
+      const accepted = await accept('then' in reading ? await reading : reading, request, at, trace)
+      decision = decisionOf(accepted, { decidedAt, enforced })
     } catch (error) {
       const refusal = isClientCertError(error) ? error : internalError(error)
       decision = {
@@ -195,7 +219,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
         error: refusal,
       }
     }
-    report(Object.freeze(decision), reporting, request, remembered)
+    report(Object.freeze(decision), reporting, request, factsOf(trace))
     return decision
   }
 
@@ -203,16 +227,21 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     decision: Decision,
     reporting: Reporting,
     request: AnyRequest | undefined,
-    remembered: boolean,
+    facts: DecisionFacts,
   ): void {
     const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
     if (isRefusal && settings.log !== undefined) {
       const { log } = settings
       quietly(() => log(lineFor(decision) as string, decision))
     }
-    const { onDecision } = settings
-    if (onDecision !== undefined)
-      quietly(() => onDecision(decision, request === undefined ? { remembered } : { request, remembered }))
+    const { onDecision, auditNames } = settings
+    if (onDecision === undefined && !decisionChannel.hasSubscribers) return
+    quietly(() => {
+      const audit = auditEvent(decision, facts, auditNames)
+      if (decisionChannel.hasSubscribers) decisionChannel.publish(audit)
+      const { remembered } = facts
+      return onDecision?.(decision, request === undefined ? { remembered, audit } : { request, remembered, audit })
+    })
   }
 
   function decideRequest(request: AnyRequest, reporting: Reporting): Promise<Decision> {
@@ -220,20 +249,29 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     return decide((at) => source.read(request, at), request, reporting)
   }
 
+  const checkRule = (rule: Rule) => checkRuleBinding(rule, settings.trust.current())
+  // Another CA may come with a reload.
+  const stopChecking = rules === undefined ? () => {} : settings.trust.onReload(() => checkRule(rules))
+  if (rules !== undefined) checkRule(rules)
+
   const authenticator: AuthenticatorInternals = {
     authenticate: (request) => decideRequest(request, enforcing),
     authenticateSocket: (socket) => decide(() => readSocket(settings, socket), undefined, enforcing),
     authenticateChain: (presented) => decide(() => ({ presented }), undefined, enforcing),
     ready: async () => {
+      if (rules !== undefined) await Promise.all(partsOf(rules).live.map((source) => source.ready()))
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
       if (revocation !== 'none') await revocation.ready?.()
     },
     close: async () => {
       closed = true
       for (const store of settings.ownStores) store.close()
+      settings.closeRules()
+      stopChecking()
+      exceptions?.close()
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
-    [internals]: { decide: decideRequest, report, fields: source.fields ?? [] },
+    [internals]: { decide: decideRequest, report, checkRule, fields: source.fields ?? [] },
   }
   return Object.freeze(authenticator)
 }
@@ -242,23 +280,64 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 const trustedCas = ({ trust, intermediates }: Settings) =>
   [...trust.current().anchors, ...(intermediates?.current().anchors ?? [])].map(({ certificate }) => certificate)
 
+/** A path that holds, and what the rules say of its identity. */
 interface Accepted {
   authentication: Authentication
+  outcome: RuleOutcome | undefined
+}
+
+type FoundPath = UnrevokedPath & Pick<Authentication, 'exception'>
+
+/** What is found out on the way of a request, whatever becomes of it. Milliseconds of a clock that only goes forward. */
+interface Trace {
+  readonly begun: number
+  authentication: number
+  rules: number
   remembered: boolean
+  presented?: PresentedChain
+  identity?: ClientIdentity
+}
+
+function factsOf({ begun, authentication, rules, remembered, presented, identity }: Trace): DecisionFacts {
+  return {
+    remembered,
+    identity,
+    // Hashed for whoever asks only.
+    get fingerprint() {
+      return presented && hash('sha256', presented.certificate, 'hex')
+    },
+    via: presented?.via,
+    durations: Object.freeze({ total: performance.now() - begun, authentication, rules }),
+  }
+}
+
+function decisionOf({ authentication, outcome }: Accepted, base: { decidedAt: Date; enforced: boolean }): Decision {
+  const ofRules = outcome === undefined ? base : { ...base, rules: outcome }
+  if (outcome !== undefined && isFailed(outcome)) {
+    return { ...ofRules, outcome: 'refused', error: refusalBy(outcome) }
+  }
+  const { identity, path, holdsUntil, exception } = authentication
+  const by = exception === undefined ? {} : { exception: applied(exception.entry, exception.ignored) }
+  return { ...ofRules, outcome: 'accepted', identity, path, validUntil: new Date(holdsUntil), ...by }
 }
 
 /** How often a request is decided about anew when what it was decided with changes meanwhile. */
 const attempts = 3
 
+/** An answer of a checker that says nothing about its end was good for the moment it was given, and is for this request. */
+const holdsAt = ({ decidedAt, holdsUntil, path }: Authentication, at: number) =>
+  at < endOf(path.notAfter) && (at <= holdsUntil || holdsUntil === decidedAt)
+
 const isSameEpoch = (a: Epoch, b: Epoch) =>
-  a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation
+  a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation && a.rules === b.rules
 
 /** Taken once per decision, so that a reload never mixes two stores in one. */
-function epochOf({ trust, intermediates, revocation }: Settings): Epoch {
+function epochOf({ trust, intermediates, revocation, rules, exceptions }: Settings): Epoch {
   return {
     trust: trust.current(),
     intermediates: intermediates?.current(),
     revocation: revocation === 'none' ? 0 : (revocation.generation ?? 0),
+    rules: generationOf(rules) + (exceptions?.generation ?? 0),
   }
 }
 

@@ -1,7 +1,7 @@
 import { ClientCertConfigError, nearest } from '../errors.js'
 
 /** Header fields of an answer, as far as caching has something to say on them. */
-export interface AnyResponse {
+export interface CachedResponse {
   getHeader(name: string): number | string | readonly string[] | undefined
   setHeader(name: string, value: string): unknown
   readonly headersSent?: boolean
@@ -11,7 +11,7 @@ export interface AnyResponse {
 export interface CachePolicy {
   /** For refusals, which frameworks answer with header fields of their own only. */
   readonly headers: Readonly<Record<string, string>>
-  apply(response: AnyResponse): void
+  apply(response: CachedResponse): void
 }
 
 const choices = ['no-store', 'vary', 'application']

@@ -1,14 +1,17 @@
-import type { AnyClientCertError } from '../errors.js'
+import type { AnyClientCertError, ClientCertErrorCode } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { LruMap } from '../lru-map.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { TrustSnapshot } from '../trust/trust-snapshot.js'
+import type { ExceptionEntry } from './exceptions.js'
 
 /** What an authentication was made with. A remembered one holds only while all of it is the same. */
 export interface Epoch {
   readonly trust: TrustSnapshot
   readonly intermediates: TrustSnapshot | undefined
   readonly revocation: number
+  /** Of the rules and exceptions: rises when a document or a list they read has changed. */
+  readonly rules: number
 }
 
 /** Path and revocation of one end entity, verified at one moment. Rules are not part of it. */
@@ -19,6 +22,8 @@ export interface Authentication {
   readonly decidedAt: number
   /** Milliseconds since 1970, inclusive. */
   readonly holdsUntil: number
+  /** What admitted it, and what was overlooked. */
+  readonly exception?: { readonly entry: ExceptionEntry; readonly ignored: ClientCertErrorCode } | undefined
 }
 
 export interface Refusal {
@@ -30,7 +35,7 @@ export interface Refusal {
 type Remembered<T> = T & { readonly epoch: EpochNumbers }
 
 /** Generations, not snapshots: what is remembered must not keep a replaced store alive. */
-type EpochNumbers = readonly [trust: number, intermediates: number, revocation: number]
+type EpochNumbers = readonly [trust: number, intermediates: number, revocation: number, rules: number]
 
 /** Distinct certificates an authenticator remembers: about 2 KB each. */
 const acceptances = 10_000
@@ -91,11 +96,15 @@ function holding<T extends { decidedAt: number; holdsUntil: number }>(
   return current && isOf(remembered.epoch, epoch) ? remembered : undefined
 }
 
-const numbersOf = ({ trust, intermediates, revocation }: Epoch): EpochNumbers => [
+const numbersOf = ({ trust, intermediates, revocation, rules }: Epoch): EpochNumbers => [
   trust.generation,
   intermediates?.generation ?? 0,
   revocation,
+  rules,
 ]
 
-const isOf = (numbers: EpochNumbers, { trust, intermediates, revocation }: Epoch) =>
-  numbers[0] === trust.generation && numbers[1] === (intermediates?.generation ?? 0) && numbers[2] === revocation
+const isOf = (numbers: EpochNumbers, { trust, intermediates, revocation, rules }: Epoch) =>
+  numbers[0] === trust.generation &&
+  numbers[1] === (intermediates?.generation ?? 0) &&
+  numbers[2] === revocation &&
+  numbers[3] === rules

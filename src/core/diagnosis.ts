@@ -10,7 +10,7 @@ export interface Circumstances {
 }
 
 /** The same refusal with the cause an operator can act on, where the circumstances tell it. */
-export function explain(error: AnyClientCertError, { reading, unreadable, trust }: Circumstances): AnyClientCertError {
+export function diagnose(error: AnyClientCertError, { reading, unreadable, trust }: Circumstances): AnyClientCertError {
   if (error.code !== 'ERR_CLIENT_CERT_UNKNOWN_ISSUER') return error
   if (unreadable !== undefined) return unreadable
   const isLost =

@@ -6,11 +6,13 @@ import {
   refuseUnknownOptions,
 } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
-import { demand, isRule, type Rule } from '../rules/rule.js'
+import { isFailed, type RuleOutcome } from '../rules/outcome.js'
+import { isRule, judge, type Rule, refusalBy } from '../rules/rule.js'
 import { sharedMap } from '../shared.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
 import type { Decision } from './decision.js'
+import type { Denial, OnDenied } from './responses.js'
 
 /** What one authenticator decided about one request, and under which terms its mount asked. */
 export interface MountedDecision {
@@ -21,6 +23,7 @@ export interface MountedDecision {
   readonly passed: boolean
   /** How this mount answers. */
   readonly answer: (error: AnyClientCertError) => AnyClientCertError
+  readonly onDenied?: OnDenied | undefined
 }
 
 const requests = sharedMap<Map<Authenticator, MountedDecision>>('requests')
@@ -36,6 +39,9 @@ export function recordDecision(request: AnyRequest, mounted: MountedDecision): v
 export function decisionOf(request: AnyRequest, authenticator: Authenticator): MountedDecision | undefined {
   return requests.get(request)?.get(authenticator)
 }
+
+/** Whether any mount has decided about a request. */
+export const hasDecision = (request: AnyRequest): boolean => requests.has(request)
 
 /** The identity of a request, or undefined where nobody was accepted: by the last of its mounts. */
 export function identityOf(request: AnyRequest): ClientIdentity | undefined {
@@ -59,7 +65,7 @@ export interface GuardOptions {
 }
 
 /** What a guard came to: undefined lets the request pass. */
-export type GuardOutcome = AnyClientCertError | ClientCertConfigError | undefined
+export type GuardOutcome = Denial | undefined
 
 /** `requireClientCert()`, `requireClientCert(rule)`, `requireClientCert(rule, options)`. */
 export type GuardArguments = [rule?: Rule | undefined, options?: GuardOptions]
@@ -88,22 +94,39 @@ export function makeGuard(...given: GuardArguments): (request: AnyRequest) => Pr
   }
   return async (request) => {
     const mounted = chosen(request, authenticator)
-    if (mounted instanceof ClientCertConfigError) return mounted
-    const error = await refusalOf(mounted, rule, request)
-    if (error === undefined) return undefined
-    const { decision, reportOnly } = mounted
-    const refused: Decision = {
-      decidedAt: decision.decidedAt,
-      enforced: !reportOnly,
-      outcome: 'refused',
-      error,
-    }
-    // What the mount refused or let pass was reported there.
-    if (error.code === 'ERR_CLIENT_CERT_RULE' || decision.outcome === 'absent') {
-      mounted.authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, false)
-    }
-    return reportOnly ? undefined : mounted.answer(error)
+    if (mounted instanceof ClientCertConfigError) return { error: mounted }
+    return guardDecision(mounted, rule, request)
   }
+}
+
+/** What a guard says to a decision: undefined lets the request pass. */
+export async function guardDecision(
+  mounted: MountedDecision,
+  rule: Rule | undefined,
+  request: AnyRequest,
+): Promise<GuardOutcome> {
+  const begun = performance.now()
+  const { error, outcome } = await refusalOf(mounted, rule, request)
+  if (error === undefined) return undefined
+  const { decision, reportOnly } = mounted
+  const refused: Decision = {
+    decidedAt: decision.decidedAt,
+    enforced: !reportOnly,
+    ...(outcome === undefined ? {} : { rules: outcome }),
+    outcome: 'refused',
+    error,
+  }
+  // What the mount refused or let pass was reported there.
+  if (decision.outcome !== 'refused') {
+    const taken = performance.now() - begun
+    const facts = {
+      remembered: decision.outcome === 'accepted',
+      identity: decision.outcome === 'accepted' ? decision.identity : undefined,
+      durations: { total: taken, authentication: 0, rules: taken },
+    }
+    mounted.authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, facts)
+  }
+  return reportOnly ? undefined : { error: mounted.answer(error), decision: refused, onDenied: mounted.onDenied }
 }
 
 function chosen(
@@ -132,17 +155,27 @@ function chosen(
   return [...decisions.values()][0] as MountedDecision
 }
 
+interface Found {
+  error: AnyClientCertError | undefined
+  outcome?: RuleOutcome
+}
+
 async function refusalOf(
-  { decision }: MountedDecision,
+  { decision, authenticator }: MountedDecision,
   rule: Rule | undefined,
   request: AnyRequest,
-): Promise<AnyClientCertError | undefined> {
-  if (decision.outcome !== 'accepted') return decision.error
-  if (rule === undefined) return undefined
+): Promise<Found> {
+  if (decision.outcome !== 'accepted') return { error: decision.error }
+  if (rule === undefined) return { error: undefined }
   try {
-    await demand(rule, decision.identity, request)
-    return undefined
+    authenticator[internals].checkRule(rule)
+    const outcome = await judge(rule, decision.identity, request, decision.decidedAt.getTime())
+    return { error: isFailed(outcome) ? refusalBy(outcome) : undefined, outcome }
   } catch (error) {
-    return isClientCertError(error) ? error : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'a guard' }, { cause: error })
+    return {
+      error: isClientCertError(error)
+        ? error
+        : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'a guard' }, { cause: error }),
+    }
   }
 }

@@ -1,14 +1,15 @@
-import { STATUS_CODES } from 'node:http'
-import { type AnyClientCertError, ClientCertConfigError, nearest, refuseUnknownOptions, withAnswer } from '../errors.js'
+import { type AnyClientCertError, ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
+import { isPreflight } from '../source/absent.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, createAuthenticator, internals } from './authenticator.js'
-import { type AnyResponse, cachingFor } from './caching.js'
+import { type CachedResponse, cachingFor } from './caching.js'
 import type { Decision } from './decision.js'
 import { decisionOf, recordDecision } from './guard.js'
 import { type AuthenticatorOptions, optionNames } from './options.js'
+import { answering, type Denial, type OnDenied, type ResponseOptions } from './responses.js'
 
 /** How one mount of the middleware behaves. The authenticator is shared and knows nothing of it. */
-export interface MountOptions {
+export interface MountOptions<Context = never> {
   /**
    * `'required'` (default): a request without an accepted certificate is refused. `'optional'`: one without any certificate passes without an
    * identity, an invalid one is still refused. `'report-only'`: nothing is refused, every would-be refusal is reported.
@@ -16,6 +17,11 @@ export interface MountOptions {
   mode?: 'required' | 'optional' | 'report-only'
   /** Requests for which no decision is made: health probes, public paths. Only `true` skips; an exception does not. */
   skip?: (request: AnyRequest) => boolean
+  /**
+   * Browsers send no certificate on a CORS preflight. `'refuse'` (default): it is refused as any other request without one; mount `cors()`
+   * before. `'answer'`: it is answered here, 204 with the header fields that were set before, and reaches no handler.
+   */
+  preflight?: 'refuse' | 'answer'
   /** How refusals are answered. */
   responses?: ResponseOptions
   /**
@@ -24,52 +30,52 @@ export interface MountOptions {
    * handler may set another `Cache-Control` afterwards.
    */
   caching?: 'no-store' | 'vary' | 'application'
-}
-
-/** HTTP statuses by outcome, 400 to 599; `exposeReason` lets the body name the code. */
-export interface ResponseOptions {
-  absent?: number
-  refused?: number
-  malformed?: number
-  undetermined?: number
-  exposeReason?: boolean
+  /**
+   * Answers a refusal of this mount and of the guards behind it; status and header fields are set already. An answer that is not sent when it
+   * returns, or when its promise resolves, is the default one.
+   */
+  onDenied?: OnDenied<Context>
 }
 
 /** An authenticator of its own, or a shared one; and how this mount behaves. */
-export type ClientCertOptions = (AuthenticatorOptions | { authenticator: Authenticator }) & MountOptions
+export type ClientCertOptions<Context = never> = (AuthenticatorOptions | { authenticator: Authenticator }) &
+  MountOptions<Context>
 
-const mountOptionNames: readonly (keyof MountOptions)[] = ['mode', 'skip', 'responses', 'caching']
-const responseOptionNames: readonly (keyof ResponseOptions)[] = [
-  'absent',
-  'refused',
-  'malformed',
-  'undetermined',
-  'exposeReason',
+const mountOptionNames: readonly (keyof MountOptions)[] = [
+  'mode',
+  'skip',
+  'preflight',
+  'responses',
+  'caching',
+  'onDenied',
 ]
 
-/** What a mount came to: undefined lets the request pass. */
-export type MountOutcome = AnyClientCertError | undefined
+/** What a mount came to: undefined lets the request pass; a preflight is to be answered and ends. */
+export type MountOutcome = Denial | 'preflight' | undefined
 
 /** Makes what is behind `clientCert` in every framework. The returned function never rejects. */
 export function createMount(
   options: ClientCertOptions,
-): (request: AnyRequest, response: AnyResponse) => Promise<MountOutcome> {
-  const { authenticator, mode, skip, answer, caching } = digest(options)
+): (request: AnyRequest, response: CachedResponse) => Promise<MountOutcome> {
+  const { authenticator, mode, skip, preflight, answer, caching, onDenied } = digest(options)
   const reportOnly = mode === 'report-only'
   const reporting = { enforced: !reportOnly, absentPasses: mode === 'optional' }
 
   return async (request, response) => {
     if (isSkipped(skip, request)) return undefined
+    if (preflight === 'answer' && isPreflight(request)) return 'preflight'
     if (response.headersSent !== true) caching?.apply(response)
     const known = decisionOf(request, authenticator)
     const decision = known?.decision ?? (await authenticator[internals].decide(request, reporting))
     const error = refusalOf(decision, mode)
-    recordDecision(request, { authenticator, decision, reportOnly, passed: error === undefined, answer })
+    recordDecision(request, { authenticator, decision, reportOnly, passed: error === undefined, answer, onDenied })
     // A mount before this one let it pass, so that nobody has heard of a refusal yet.
     if (error !== undefined && known?.passed === true) {
-      authenticator[internals].report({ ...decision, enforced: true }, reporting, request, false)
+      const durations = { total: 0, authentication: 0, rules: 0 }
+      const facts = { remembered: true, durations }
+      authenticator[internals].report({ ...decision, enforced: true }, reporting, request, facts)
     }
-    return error && answer(error)
+    return error && { error: answer(error), decision, onDenied }
   }
 }
 
@@ -90,7 +96,15 @@ function digest(options: ClientCertOptions) {
   if (typeof options !== 'object' || options === null) {
     throw new ClientCertConfigError("clientCert: expected options — app.use(clientCert({ trust: './clients-ca.pem' }))")
   }
-  const { mode = 'required', skip, responses = {}, caching = 'no-store', ...rest } = options
+  const {
+    mode = 'required',
+    skip,
+    preflight = 'refuse',
+    responses = {},
+    caching = 'no-store',
+    onDenied,
+    ...rest
+  } = options
   const modes = ['required', 'optional', 'report-only']
   if (!modes.includes(mode)) {
     const near = typeof mode === 'string' ? nearest(mode, modes) : undefined
@@ -100,9 +114,17 @@ function digest(options: ClientCertOptions) {
   }
   if (skip !== undefined && typeof skip !== 'function')
     throw new ClientCertConfigError(`clientCert: skip is a function of the request, got ${typeof skip}`)
+  if (preflight !== 'refuse' && preflight !== 'answer') {
+    throw new ClientCertConfigError(
+      `clientCert: preflight is ${JSON.stringify(preflight)}, expected 'refuse' or 'answer'`,
+    )
+  }
+  if (onDenied !== undefined && typeof onDenied !== 'function')
+    throw new ClientCertConfigError(`clientCert: onDenied is a function, got ${typeof onDenied}`)
   const authenticator = authenticatorOf(rest)
   const cachePolicy = cachingFor(caching, authenticator[internals].fields)
-  return { authenticator, mode, skip, answer: answering(responses, cachePolicy?.headers ?? {}), caching: cachePolicy }
+  const answer = answering(responses, cachePolicy?.headers ?? {})
+  return { authenticator, mode, skip, preflight, answer, caching: cachePolicy, onDenied }
 }
 
 function authenticatorOf(options: Omit<ClientCertOptions, keyof MountOptions>): AuthenticatorInternals {
@@ -126,46 +148,4 @@ function authenticatorOf(options: Omit<ClientCertOptions, keyof MountOptions>): 
     )
   }
   return authenticator as AuthenticatorInternals
-}
-
-/** What a refusal becomes on its way to the client. */
-function answering(
-  responses: ResponseOptions,
-  headers: Readonly<Record<string, string>>,
-): (error: AnyClientCertError) => AnyClientCertError {
-  refuseUnknownOptions('clientCert: responses', responses, responseOptionNames)
-  const { exposeReason = false, ...statuses } = responses
-  if (typeof exposeReason !== 'boolean')
-    throw new ClientCertConfigError('clientCert: responses.exposeReason is true or false')
-  for (const [name, status] of Object.entries(statuses)) checkStatus(name, status)
-  const hasHeaders = Object.keys(headers).length > 0
-  return (error) => {
-    const kind = kindOf(error)
-    const status = kind === undefined ? undefined : statuses[kind]
-    return status === undefined && !exposeReason && !hasHeaders
-      ? error
-      : withAnswer(error, { exposeReason, headers, ...(status === undefined ? {} : { status }) })
-  }
-}
-
-/** Frameworks take a status that is no error, or that they do not know, for success or for 500 with the message as body. */
-function checkStatus(name: string, status: unknown): void {
-  if (
-    Number.isInteger(status) &&
-    (status as number) >= 400 &&
-    (status as number) < 600 &&
-    STATUS_CODES[status as number] !== undefined
-  )
-    return
-  throw new ClientCertConfigError(
-    `clientCert: responses.${name} is ${JSON.stringify(status)}, expected a status of RFC 9110 from 400 to 599`,
-  )
-}
-
-/** What went wrong in us stays 500, whatever refusals are answered with. */
-function kindOf({ code, status }: AnyClientCertError): keyof Omit<ResponseOptions, 'exposeReason'> | undefined {
-  if (code === 'ERR_CLIENT_CERT_ABSENT') return 'absent'
-  if (status === 400) return 'malformed'
-  if (status === 503) return 'undetermined'
-  return status === 500 ? undefined : 'refused'
 }

@@ -1,14 +1,29 @@
-import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
-import type { ClientIdentity, Principal } from '../identity/identity.js'
+import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
+import type { Principal } from '../identity/identity.js'
 import { type PathProfile, type ResolvedProfile, resolveProfile } from '../path/profile.js'
 import type { RevocationChecker } from '../revocation/checker.js'
-import { isRule, type Rule } from '../rules/rule.js'
+import { document, type RuleFile } from '../rules/document-rule.js'
+import { isRule, partsOf, type Rule } from '../rules/rule.js'
+import type { RuleDocument } from '../rules/rule-document.js'
 import type { AnyRequest, CertificateSource } from '../source/source.js'
 import { tlsSocket } from '../source/tls-socket.js'
 import { resolveTrust, type Trust } from '../trust/trust-option.js'
 import type { TrustStore } from '../trust/trust-store.js'
+import type { AuditEvent } from './audit.js'
 import type { Decision } from './decision.js'
+import { ExceptionList, type Exceptions } from './exceptions.js'
 import { type LogFunction, stderrLog } from './log.js'
+import { PrincipalMemory, type PrincipalSource, principalSources, type Resolve } from './principal.js'
+
+/** What `onDecision` is told beside the decision. */
+export interface DecisionContext {
+  /** Absent where a socket or a chain was decided about. */
+  readonly request?: AnyRequest
+  /** Path and revocation were not verified anew. */
+  readonly remembered: boolean
+  /** The decision for an audit log: what it says names nobody, unless `auditNames` says so. */
+  readonly audit: AuditEvent
+}
 
 export interface AuthenticatorOptions {
   /**
@@ -24,16 +39,27 @@ export interface AuthenticatorOptions {
   source?: CertificateSource
   /** `'none'`, or who answers for revocation. Omitted, nothing is checked and a warning says so. */
   revocation?: RevocationChecker | 'none'
-  /** What must hold of the identity on every request, beyond a valid path. */
-  rules?: Rule
+  /** What must hold of the identity on every request, beyond a valid path: a rule, a document, or `{ file }` with one, watched. */
+  rules?: Rule | RuleDocument | RuleFile
   /** Default `'strict'`. `'compatible'` also admits an absent extendedKeyUsage and v1 end entities, as nginx and Azure API Management do. */
   profile?: 'strict' | 'compatible' | Partial<PathProfile>
   /** `false` for silence, or who gets the operator's lines. Default: stderr, at most one line per code and issuer in ten seconds. */
   log?: false | LogFunction
-  /** Maps an identity to what your application calls it. Undefined, a rejection and an exception refuse. Remembered with the identity. */
-  resolve?: (identity: ClientIdentity) => Principal | undefined | Promise<Principal | undefined>
+  /**
+   * Maps an identity to what your application calls it. Undefined, a rejection, an exception and no answer within ten seconds refuse. It never
+   * sees the request; its answer is remembered for `principalLifetime`.
+   */
+  resolve?: Resolve
+  /** Instead of `resolve`: the certificate's only name of this form is its principal. None, and a second one, refuse. */
+  principalFrom?: string extends Principal ? PrincipalSource : never
+  /** Milliseconds after which `resolve` is asked again for the same certificate. Default 300,000; at most a day. */
+  principalLifetime?: number
+  /** Certificates admitted although something is wrong with them, each until a day: a list, or `{ file }` with one, watched. */
+  exceptions?: Exceptions
   /** Hears every decision. What it throws changes nothing. */
-  onDecision?: (decision: Decision, context: { request?: AnyRequest; remembered: boolean }) => void
+  onDecision?: (decision: Decision, context: DecisionContext) => void
+  /** Lets `context.audit` and the diagnostics channel name subject and issuer. Default false. */
+  auditNames?: boolean
   /** Milliseconds since 1970. Default `Date.now`. */
   now?: () => number
 }
@@ -49,7 +75,11 @@ export const optionNames: readonly (keyof AuthenticatorOptions)[] = [
   'profile',
   'log',
   'resolve',
+  'principalFrom',
+  'principalLifetime',
+  'exceptions',
   'onDecision',
+  'auditNames',
   'now',
 ]
 
@@ -61,10 +91,15 @@ export interface Settings {
   readonly source: CertificateSource
   readonly revocation: RevocationChecker | 'none'
   readonly rules: Rule | undefined
+  /** Stops watching the file of rules, where it was opened here. */
+  readonly closeRules: () => void
   readonly profile: ResolvedProfile
   readonly log: LogFunction | undefined
-  readonly resolve: AuthenticatorOptions['resolve']
+  readonly principals: PrincipalMemory | undefined
+  readonly principalFrom: PrincipalSource | undefined
+  readonly exceptions: ExceptionList | undefined
   readonly onDecision: AuthenticatorOptions['onDecision']
+  readonly auditNames: boolean
   readonly now: () => number
 }
 
@@ -77,21 +112,17 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   }
   refuseUnknownOptions('createAuthenticator', options, optionNames)
   refuseUndefined(options)
-  const { watch = true, source = tlsSocket(), rules, log, resolve, onDecision, now = Date.now } = options
+  const { watch = true, source = tlsSocket(), log, onDecision, auditNames = false, now = Date.now } = options
   expectType('watch', watch, 'boolean')
   expectType('now', now, 'function')
-  if (resolve !== undefined) expectType('resolve', resolve, 'function')
+  expectType('auditNames', auditNames, 'boolean')
   if (onDecision !== undefined) expectType('onDecision', onDecision, 'function')
   if (log !== undefined && log !== false) expectType('log', log, 'function')
   if (typeof source?.read !== 'function')
     throw new ClientCertConfigError('source: expected tlsSocket(), forwardedHeader({ … }) or byPeer({ … })')
-  if (rules !== undefined && !isRule(rules)) {
-    throw new ClientCertConfigError(
-      'rules: expected a rule — rules.any(rules.dnsName("a.test"), …); a function becomes one by rules.custom("name", fn)',
-    )
-  }
   const profile = resolveProfile(options.profile)
   const revocation = revocationOf(options)
+  const rules = rulesOf(options.rules, watch)
   const trust = resolveTrust('trust', options.trust, watch)
   const intermediates =
     options.intermediates === undefined ? undefined : resolveTrust('intermediates', options.intermediates, watch)
@@ -105,12 +136,56 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     source,
     revocation,
     rules,
+    closeRules: () => closeRules(options.rules, rules),
     profile,
     log: log === false ? undefined : (log ?? stderrLog()),
-    resolve,
+    ...principalsOf(options),
+    exceptions: options.exceptions === undefined ? undefined : new ExceptionList(options.exceptions, now),
     onDecision,
+    auditNames,
     now,
   }
+}
+
+const dayMilliseconds = 86_400_000
+
+function principalsOf({
+  resolve,
+  principalFrom,
+  principalLifetime = 300_000,
+}: AuthenticatorOptions): Pick<Settings, 'principals' | 'principalFrom'> {
+  if (resolve !== undefined) expectType('resolve', resolve, 'function')
+  if (resolve !== undefined && principalFrom !== undefined) {
+    throw new ClientCertConfigError('resolve and principalFrom: both say who a client is — leave one out')
+  }
+  if (principalFrom !== undefined && !Object.hasOwn(principalSources, principalFrom)) {
+    const known = Object.keys(principalSources)
+    const near = nearest(String(principalFrom), known)
+    throw new ClientCertConfigError(
+      `principalFrom: unknown form ${JSON.stringify(principalFrom)}.${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}`}`,
+    )
+  }
+  if (!(Number.isSafeInteger(principalLifetime) && principalLifetime >= 0 && principalLifetime <= dayMilliseconds)) {
+    throw new ClientCertConfigError(
+      `principalLifetime: is ${principalLifetime}, expected milliseconds, a day (${dayMilliseconds}) at most`,
+    )
+  }
+  return { principals: resolve && new PrincipalMemory(resolve, principalLifetime), principalFrom }
+}
+
+function rulesOf(given: AuthenticatorOptions['rules'], watch: boolean): Rule | undefined {
+  if (given === undefined || isRule(given)) return given
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new ClientCertConfigError(
+      'rules: expected a rule — rules.any(rules.dnsName("a.test"), …); a function becomes one by rules.custom("name", fn)',
+    )
+  }
+  return 'file' in given ? document({ watch, ...given }) : document(given)
+}
+
+/** A rule that was given belongs to whoever made it. */
+function closeRules(given: AuthenticatorOptions['rules'], rules: Rule | undefined): void {
+  if (rules !== undefined && rules !== given) for (const source of partsOf(rules).live) source.close()
 }
 
 /** `{ rules: undefined }` is a rule that was meant and got lost; to leave a check out, leave the option out. */
@@ -143,5 +218,11 @@ function revocationOf({ revocation }: AuthenticatorOptions): RevocationChecker |
     return 'none'
   }
   if (revocation === 'none' || typeof revocation?.check === 'function') return revocation
-  throw new ClientCertConfigError(`revocation: expected 'none' or a checker, got ${JSON.stringify(revocation)}`)
+  throw new ClientCertConfigError(`revocation: expected 'none' or a checker, got ${describe(revocation)}`)
+}
+
+function describe(revocation: unknown): string {
+  if (typeof revocation === 'function') return 'a function — call it: crl({ … })'
+  if (Array.isArray(revocation)) return 'a list — firstDefinite(…, …) asks several'
+  return typeof revocation === 'string' ? JSON.stringify(revocation) : revocation === null ? 'null' : typeof revocation
 }

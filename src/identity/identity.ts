@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { CertificationPath } from '../path/certification-path.js'
+import type { PublicKeyFacts } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { GeneralName } from '../x509/general-name.js'
 import type { DistinguishedName } from '../x509/name.js'
+import { oid } from '../x509/oid.js'
 import { formatPem } from '../x509/pem.js'
 import { SpiffeId } from './spiffe-id.js'
 
@@ -29,6 +31,18 @@ export interface CertificateSummary {
   readonly serialNumber: string
   readonly notBefore: Date
   readonly notAfter: Date
+  /** SHA-256 of the SubjectPublicKeyInfo, base64: the same for a renewed certificate with the same key. */
+  readonly publicKeyPin: string
+}
+
+/** A public key, as far as rules ask about it. */
+export interface PublicKeyDescription {
+  /** `RSA`, `RSA-PSS`, `EC`, `Ed25519`, `Ed448`, `ML-DSA-44`, … */
+  readonly algorithm: string
+  /** Of an RSA modulus. */
+  readonly bits?: number
+  /** Of an EC key: `P-256`, `P-384`, `P-521`, or a dotted identifier. */
+  readonly curve?: string
 }
 
 /** Every subject alternative name (RFC 5280 §4.2.1.6), by form, as written in the certificate. */
@@ -51,14 +65,17 @@ export interface IdentityNames {
 export interface ClientIdentity extends CertificateSummary {
   /** SHA-256 of the DER, base64url without padding: `x5t#S256` of RFC 8705 §3.1. */
   readonly x5tS256: string
-  /** SHA-256 of the SubjectPublicKeyInfo, base64: the same for a renewed certificate with the same key. */
-  readonly publicKeyPin: string
+  readonly publicKey: PublicKeyDescription
   readonly names: IdentityNames
   /** Where the certificate has exactly one URI name and it is a SPIFFE ID with a path (X509-SVID §2, §5.2). */
   readonly spiffeId: SpiffeId | undefined
   /** Certificate policies under which the whole path is valid: the user-constrained policy set (RFC 5280 §6.1.6). */
   readonly policies: readonly string[]
+  /** Object identifiers of extendedKeyUsage (RFC 5280 §4.2.1.12); undefined where the certificate has none. */
+  readonly extendedKeyUsage: readonly string[] | undefined
   readonly certificate: { readonly der: Uint8Array; readonly pem: string }
+  /** The CA certificate that issued it on the validated path: the first intermediate, or the anchor. Undefined where it is pinned. */
+  readonly issuerCertificate: CertificateSummary | undefined
   /** The intermediates of the validated path, the end entity's issuer first. */
   readonly chain: readonly CertificateSummary[]
   /** The trust anchor, and the trust set it was configured in. */
@@ -66,12 +83,15 @@ export interface ClientIdentity extends CertificateSummary {
   readonly via: 'tls' | 'proxy'
   /** What the application's `resolve` returned; undefined without one. */
   readonly principal: Principal | undefined
+  /** An extension by its object identifier, known or not; `value` is a copy of extnValue's contents. */
+  extension(oid: string): { readonly critical: boolean; readonly value: Uint8Array } | undefined
   /** Everything but the octets. */
   toJSON(): object
 }
 
 class Summary implements CertificateSummary {
   readonly #certificate: Certificate
+  #publicKeyPin: string | undefined
 
   constructor(certificate: Certificate) {
     this.#certificate = certificate
@@ -101,9 +121,14 @@ class Summary implements CertificateSummary {
     return new Date(this.#certificate.notAfter)
   }
 
+  get publicKeyPin(): string {
+    this.#publicKeyPin ??= hash('sha256', this.#certificate.publicKey.der, 'base64')
+    return this.#publicKeyPin
+  }
+
   toJSON(): object {
-    const { fingerprint, subject, issuer, serialNumber, notBefore, notAfter } = this
-    return { fingerprint, subject, issuer, serialNumber, notBefore, notAfter }
+    const { fingerprint, subject, issuer, serialNumber, notBefore, notAfter, publicKeyPin } = this
+    return { fingerprint, subject, issuer, serialNumber, notBefore, notAfter, publicKeyPin }
   }
 
   [inspect.custom](): object {
@@ -131,7 +156,6 @@ class Identity extends Summary implements ClientIdentity {
   readonly principal: Principal | undefined
   #names: IdentityNames | undefined
   #chain: readonly CertificateSummary[] | undefined
-  #publicKeyPin: string | undefined
 
   constructor(path: CertificationPath, via: 'tls' | 'proxy', principal: Principal | undefined) {
     const endEntity = path.certificates[0] as Certificate
@@ -147,9 +171,8 @@ class Identity extends Summary implements ClientIdentity {
     return Buffer.from(this.fingerprint, 'hex').toString('base64url')
   }
 
-  get publicKeyPin(): string {
-    this.#publicKeyPin ??= hash('sha256', this.#endEntity.publicKey.der, 'base64')
-    return this.#publicKeyPin
+  get publicKey(): PublicKeyDescription {
+    return Object.freeze(describeKey(this.#endEntity.publicKey.facts))
   }
 
   get names(): IdentityNames {
@@ -166,6 +189,21 @@ class Identity extends Summary implements ClientIdentity {
 
   get policies(): readonly string[] {
     return this.#path.policies
+  }
+
+  get extendedKeyUsage(): readonly string[] | undefined {
+    const usages = this.#endEntity.extensions.extKeyUsage
+    return usages === undefined ? undefined : Object.freeze([...usages])
+  }
+
+  extension(identifier: string): { readonly critical: boolean; readonly value: Uint8Array } | undefined {
+    const found = this.#endEntity.extensionList.find(({ oid }) => oid === identifier)
+    return found && Object.freeze({ critical: found.critical, value: Uint8Array.from(found.value) })
+  }
+
+  get issuerCertificate(): CertificateSummary | undefined {
+    // A pinned certificate is its own anchor: nobody vouches for it.
+    return this.#path.anchor.certificate === this.#endEntity ? undefined : (this.chain[0] ?? this.anchor)
   }
 
   get certificate(): { readonly der: Uint8Array; readonly pem: string } {
@@ -186,14 +224,15 @@ class Identity extends Summary implements ClientIdentity {
   }
 
   override toJSON(): object {
-    const { x5tS256, publicKeyPin, names, spiffeId, policies, chain, anchor, via, principal } = this
+    const { x5tS256, publicKey, names, spiffeId, policies, extendedKeyUsage, chain, anchor, via, principal } = this
     return {
       ...super.toJSON(),
       x5tS256,
-      publicKeyPin,
+      publicKey,
       names,
       spiffeId,
       policies,
+      extendedKeyUsage,
       chain,
       anchor,
       via,
@@ -226,6 +265,28 @@ function namesOf(names: readonly GeneralName[]): IdentityNames {
   }
   for (const list of Object.values(found)) Object.freeze(list)
   return Object.freeze(found)
+}
+
+const curves: ReadonlyMap<string, string> = new Map([
+  [oid.p256, 'P-256'],
+  [oid.p384, 'P-384'],
+  [oid.p521, 'P-521'],
+])
+
+function describeKey(facts: PublicKeyFacts): PublicKeyDescription {
+  switch (facts.type) {
+    case 'RSA':
+    case 'RSA-PSS':
+      return { algorithm: facts.type, bits: facts.modulusBits }
+    case 'EC':
+      return facts.curve === undefined
+        ? { algorithm: 'EC' }
+        : { algorithm: 'EC', curve: curves.get(facts.curve) ?? facts.curve }
+    case 'unknown':
+      return { algorithm: facts.oid }
+    default:
+      return { algorithm: facts.type }
+  }
 }
 
 const none = (): string[] => []

@@ -38,6 +38,25 @@ const treatments: { readonly [oid: string]: Treatment } = {
 /** §6.1.4 (o), §6.1.5 (f): every critical extension was processed. */
 export function checkExtensions(certificate: Certificate, depth: number): void {
   for (const extension of certificate.extensionList) checkExtension(certificate, extension, depth)
+  checkNoRevAvail(certificate, depth)
+}
+
+/** RFC 9608 §3: what says that nothing is known of its revocation is no CA, and names nobody who would know. */
+function checkNoRevAvail(certificate: Certificate, depth: number): void {
+  const { noRevAvail, basicConstraints, cRLDistributionPoints, freshestCRL, authorityInfoAccess } =
+    certificate.extensions
+  if (noRevAvail !== true) return
+  const isAsked = authorityInfoAccess?.some(({ accessMethod }) => accessMethod === oid.ocspAccess)
+  const contradictions: readonly [stands: boolean | undefined, what: string][] = [
+    [basicConstraints?.cA, 'basicConstraints with cA'],
+    [cRLDistributionPoints !== undefined, 'cRLDistributionPoints'],
+    [freshestCRL !== undefined, 'freshestCRL'],
+    [isAsked, 'an OCSP responder in authorityInfoAccess'],
+  ]
+  const found = contradictions.find(([stands]) => stands === true)
+  if (found === undefined) return
+  const reason = `noRevAvail contradicts ${found[1]} (RFC 9608 §3)`
+  throw refuseExtension(certificate, oid.noRevAvail, depth, reason)
 }
 
 /** The refusal of an extension that stands in the certificate, or is missed in it. */

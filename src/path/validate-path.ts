@@ -10,6 +10,7 @@ import {
   checkKeyIdentifiers,
 } from './extension-profile.js'
 import { checkPoint, checkPublicKey } from './key-policy.js'
+import type { Leniency } from './leniency.js'
 import { type ConstraintIndex, checkNames, constraintsOf } from './name-constraints.js'
 import { PolicyGraph } from './policy-graph.js'
 import type { ResolvedProfile } from './profile.js'
@@ -39,6 +40,8 @@ export interface PathInputs {
   readonly at: number
   readonly isSignedBy: SignatureCheck
   readonly budget: Budget
+  /** What is overlooked in the end entity. */
+  readonly leniency?: Leniency | undefined
 }
 
 /**
@@ -59,7 +62,7 @@ export function validatePath(
   }
   const endEntity = path[0] as Certificate
   basicCertificateProcessing(state, endEntity, 0, inputs)
-  return wrapUp(state, endEntity, inputs.profile)
+  return wrapUp(state, endEntity, inputs.leniency?.profile ?? inputs.profile)
 }
 
 /**
@@ -90,13 +93,14 @@ function initialize(anchor: Certificate, pathLength: number, { profile, at, budg
 
 /** §6.1.3 for certificate i. */
 function basicCertificateProcessing(state: State, certificate: Certificate, depth: number, inputs: PathInputs): void {
-  const { isSignedBy, at, budget, profile } = inputs
+  const { isSignedBy, at, budget, profile, leniency } = inputs
   // (a)(4) the issuer's name is the working issuer name
   if (!certificate.issuer.equals(state.workingIssuer.subject)) throw new Error('path is not chained by name')
   // (a)(1) the signature verifies with the working public key
   if (!isSignedBy(certificate, depth, state.workingPublicKey)) throw refuseSignature(certificate, state, depth)
   // (a)(2) the current time is within its validity
-  checkValidity(certificate, depth, at)
+  if (depth > 0) checkValidity(certificate, depth, at)
+  else checkEndEntityValidity(certificate, at, leniency)
   // (a)(3) revocation: asked about the finished path, because it may need the network
   // (b) (c) names within the permitted and outside of the excluded subtrees, except of self-issued issuers
   const isIntermediateSelfIssued = depth > 0 && certificate.isSelfIssued
@@ -105,7 +109,7 @@ function basicCertificateProcessing(state: State, certificate: Certificate, dept
   state.validPolicyGraph.addCertificate(certificate, state.inhibitAnyPolicy > 0 || isIntermediateSelfIssued)
   // (f) a policy is still valid, if one is required
   if (state.explicitPolicy === 0 && !state.validPolicyGraph.isValid) throw refusePolicy(certificate, depth, profile)
-  checkPublicKey(certificate, depth, profile)
+  checkPublicKey(certificate, depth, depth === 0 ? (leniency?.profile ?? profile) : profile)
   checkKeyIdentifiers(certificate, depth, profile)
 }
 
@@ -185,6 +189,13 @@ export function checkValidity(certificate: Certificate, depth: number, at: numbe
   }
   // Also where `at` is not a number: a clock that fails admits nobody.
   throw deny('ERR_CLIENT_CERT_EXPIRED', { ...seen, notAfter: new Date(certificate.notAfter) }, { depth })
+}
+
+/** The same of the end entity, of which an operator's dated exception may overlook one end. */
+export function checkEndEntityValidity(certificate: Certificate, at: number, leniency: Leniency | undefined): void {
+  if (leniency?.expired === true && at >= endOf(certificate.notAfter)) return
+  if (leniency?.notYetValid === true && at < certificate.notBefore) return
+  checkValidity(certificate, 0, at)
 }
 
 /** Milliseconds since 1970 at which the second that notAfter names is over. */

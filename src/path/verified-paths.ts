@@ -10,10 +10,17 @@ import { mayIssue } from './extension-profile.js'
 import { IssuerGraph } from './issuer-graph.js'
 import type { IssuerMemory } from './issuer-memory.js'
 import { checkPoint, checkPublicKey } from './key-policy.js'
+import type { Leniency } from './leniency.js'
 import type { ResolvedProfile } from './profile.js'
 import { checkSignature } from './signature.js'
 import { unknownIssuer } from './unknown-issuer.js'
-import { checkValidity, isWithinValidity, type PathInputs, type SignatureCheck, validatePath } from './validate-path.js'
+import {
+  checkEndEntityValidity,
+  isWithinValidity,
+  type PathInputs,
+  type SignatureCheck,
+  validatePath,
+} from './validate-path.js'
 
 /** Where issuers may come from, besides the anchors. None of it is trusted. */
 export interface IssuerPool {
@@ -41,9 +48,10 @@ export function verifiedPaths(
   pool: IssuerPool,
   profile: ResolvedProfile,
   at: number,
+  leniency?: Leniency,
 ): VerifiedPaths {
   const budget = new Budget(profile)
-  const inputs = { profile, at, budget, isSignedBy: rememberSignatures(profile, budget, pool.memory) }
+  const inputs = { profile, at, budget, isSignedBy: rememberSignatures(profile, budget, pool.memory), leniency }
   return new PathSearch(endEntity, trust, pool, inputs)
 }
 
@@ -76,18 +84,20 @@ class PathSearch implements VerifiedPaths {
       const candidate = this.#candidates.next()
       if (candidate === undefined) break
       const policies = this.#validate(candidate)
-      if (policies !== undefined) return { done: false, value: toPath(candidate.path, candidate.anchor, [...policies]) }
+      if (policies !== undefined) {
+        return { done: false, value: toPath(candidate.path, candidate.anchor, [...policies], this.#inputs.leniency) }
+      }
     }
     return { done: true, value: this.#best?.error ?? unknownIssuer(this.#endEntity, this.#pool.presented, this.#trust) }
   }
 
   /** A pinned end entity is trusted by itself; only time and key strength can speak against it. */
   #pinned(pin: Pin): CertificationPath {
-    const { profile, at } = this.#inputs
-    checkValidity(this.#endEntity, 0, at)
-    checkPublicKey(this.#endEntity, 0, profile)
+    const { profile, at, leniency } = this.#inputs
+    checkEndEntityValidity(this.#endEntity, at, leniency)
+    checkPublicKey(this.#endEntity, 0, leniency?.profile ?? profile)
     checkPoint(this.#endEntity, 0)
-    return toPath([this.#endEntity], { ...pin, certificate: this.#endEntity }, [])
+    return toPath([this.#endEntity], { ...pin, certificate: this.#endEntity }, [], leniency)
   }
 
   #validate({ path, anchor }: Candidate): ReadonlySet<string> | undefined {
@@ -109,12 +119,15 @@ function toPath(
   certificates: readonly Certificate[],
   anchor: TrustAnchor,
   policies: readonly string[],
+  leniency: Leniency | undefined,
 ): CertificationPath {
-  const notAfter = Math.min(anchor.certificate.notAfter, ...certificates.map((certificate) => certificate.notAfter))
+  const ends = [...certificates, anchor.certificate].map((certificate) =>
+    leniency?.expired === true && certificate === certificates[0] ? leniency.until - 1000 : certificate.notAfter,
+  )
   return Object.freeze({
     certificates: Object.freeze([...certificates]),
     anchor,
-    notAfter,
+    notAfter: Math.min(...ends),
     policies: Object.freeze(policies),
   }) as CertificationPath
 }

@@ -1,6 +1,6 @@
-import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
-import type { CertificateChecker, CertificateStatus, StatusQuestion } from './certificate-status.js'
-import { CombinedChecker, expectCertificateChecker } from './combined-checker.js'
+import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
+import type { CertificateChecker, CertificateStatus, ManagedChecker, StatusQuestion } from './certificate-status.js'
+import { CombinedChecker, expectCertificateChecker, hasDenyList } from './combined-checker.js'
 import { publish, warn } from './events.js'
 
 export interface AllowUnknownOptions {
@@ -8,13 +8,13 @@ export interface AllowUnknownOptions {
   because: string
   /** Seconds after which somebody who was admitted so is asked about again. Default 60, at most 3,600. */
   recheckAfter?: number
-  /** Hears of every certificate that is admitted so. What it throws changes nothing. */
+  /** Hears each time a certificate is let pass so. What it throws, or its promise rejects with, changes nothing. */
   onAllowed?: (allowed: { readonly reason: string; readonly fingerprint: string; readonly count: number }) => void
 }
 
 /** A checker with a count of what it let pass. */
-export interface LenientChecker extends CertificateChecker {
-  /** How many certificates were admitted although their status was unknown. */
+export interface LenientChecker extends ManagedChecker {
+  /** How often a certificate was let pass although its status was unknown. */
   readonly allowed: number
 }
 
@@ -22,7 +22,11 @@ const longestRecheck = 3_600
 
 /**
  * Soft-fail: admits certificates whose status could not be learned. The one place where that is possible, said in the configuration, warned of at start,
- * counted and reported. Never applied to a certificate that is revoked. Whoever can cut us off from the responder can then use a revoked certificate.
+ * counted and reported. Never applied to a certificate that is revoked, nor to a checker that throws. Whoever can cut us off from the responder can then
+ * use a revoked certificate.
+ *
+ * A deny list stands beside it, in `firstDefinite`; within it, one that could not be loaded would admit, and it is refused. `ready()` still rejects
+ * while what it asks is not ready: whether to serve before is for the application to say.
  *
  * @example
  * revocation: allowUnknown(ocsp({ responder: 'http://ocsp.corp' }), { because: 'certificates live for a day' })
@@ -30,6 +34,10 @@ const longestRecheck = 3_600
 export function allowUnknown(checker: CertificateChecker, options: AllowUnknownOptions): LenientChecker {
   expectCertificateChecker('allowUnknown', checker)
   const { because, recheckAfter, onAllowed } = digest(options)
+  if (hasDenyList(checker))
+    throw refuse(
+      'the deny list in it would admit while it is not loaded — firstDefinite(denyList({ … }), allowUnknown(crl({ … }), { … }))',
+    )
   warn(
     'MTLS_SOFT_FAIL',
     `allowUnknown(${checker.name}): certificates of unknown status are admitted, because ${because}`,
@@ -43,15 +51,12 @@ export function allowUnknown(checker: CertificateChecker, options: AllowUnknownO
     const { fingerprint } = question.certificate
     const report = { reason: answer.reason, fingerprint, count: allowed }
     publish({ type: 'unknown-allowed', ...report })
-    try {
-      onAllowed?.(report)
-    } catch {
-      // Who listens does not decide.
-    }
+    quietly(() => onAllowed?.(report))
     return { status: 'good', validUntil: question.at + recheckAfter * 1000 }
   }
 
-  return new Lenient({ name: `allowUnknown(${checker.name})`, parts: [checker], statusOf }, () => allowed)
+  const name = `allowUnknown(${checker.name})`
+  return new Lenient({ name, parts: [checker], statusOf, neverUnknown: true }, () => allowed)
 }
 
 class Lenient extends CombinedChecker implements LenientChecker {
@@ -67,8 +72,19 @@ class Lenient extends CombinedChecker implements LenientChecker {
   }
 }
 
+/** Who listens does not decide. */
+function quietly(call: () => unknown): void {
+  try {
+    const result = call()
+    if (result instanceof Promise) result.catch(() => {})
+  } catch {
+    // The same.
+  }
+}
+
+const refuse = (reason: string) => new ClientCertConfigError(`allowUnknown: ${reason}`)
+
 function digest(options: AllowUnknownOptions) {
-  const refuse = (reason: string) => new ClientCertConfigError(`allowUnknown: ${reason}`)
   if (
     typeof options !== 'object' ||
     options === null ||
@@ -77,9 +93,10 @@ function digest(options: AllowUnknownOptions) {
   )
     throw refuse("say why — allowUnknown(checker, { because: 'certificates live for a day' })")
   refuseUnknownOptions('allowUnknown', options, ['because', 'recheckAfter', 'onAllowed'])
+  refuseUndefinedOptions('allowUnknown', options)
   const { because, recheckAfter = 60, onAllowed } = options
   if (!(Number.isFinite(recheckAfter) && recheckAfter > 0 && recheckAfter <= longestRecheck))
-    throw refuse(`recheckAfter is a number of seconds up to ${longestRecheck}, got ${JSON.stringify(recheckAfter)}`)
+    throw refuse(`recheckAfter is a number of seconds up to ${longestRecheck}, got ${String(recheckAfter)}`)
   if (onAllowed !== undefined && typeof onAllowed !== 'function') throw refuse('onAllowed is not a function')
   return { because, recheckAfter, onAllowed }
 }

@@ -30,7 +30,15 @@ export interface CertificateChecker extends RevocationChecker {
   readonly onlyRevokes?: boolean
   /** It is also asked about a pinned end entity, which has no issuer whose CRL could list it. */
   readonly answersForPinned?: boolean
+  /** It is asked about end entities only, and their issuers are left to others. */
+  readonly leafOnly?: boolean
   statusOf(question: StatusQuestion): CertificateStatus | Promise<CertificateStatus>
+}
+
+/** One of ours: whoever made it waits for it, and closes it. */
+export interface ManagedChecker extends CertificateChecker {
+  ready(): Promise<void>
+  close(): void
 }
 
 export const isCertificateChecker = (checker: RevocationChecker): checker is CertificateChecker =>
@@ -56,7 +64,8 @@ export async function statusOfPath(
   extent: Extent = {},
 ): Promise<RevocationStatus> {
   const questions = questionsOf(path, at.getTime(), context, extent)
-  const answers = await Promise.all(questions.map((question) => checker.statusOf(question)))
+  // A checker that throws instead of rejecting must not leave the others' rejections to nobody.
+  const answers = await Promise.all(questions.map(async (question) => checker.statusOf(question)))
   let unknown: RevocationStatus | undefined
   let validUntil = Number.POSITIVE_INFINITY
   for (const [depth, answer] of answers.entries()) {
@@ -87,6 +96,10 @@ function questionsOf(
     context,
   }))
 }
+
+/** Whether a checker is to be asked: who combines several leaves out those that are not. */
+export const isAskedAbout = ({ depth, path }: StatusQuestion, checker: CertificateChecker): boolean =>
+  (depth === 0 || checker.leafOnly !== true) && (checker.answersForPinned === true || !isPinned(path))
 
 /** An end entity that was trusted by itself. */
 export const isPinned = ({ certificates, anchor }: CertificationPath): boolean => certificates[0] === anchor.certificate

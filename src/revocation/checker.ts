@@ -32,9 +32,15 @@ export interface RevocationChecker {
   check(path: CertificationPath, at: Date, context: RevocationContext): RevocationStatus | Promise<RevocationStatus>
   /** Hears which CAs are trusted, so that it can warn of those it knows nothing about. Called once, by each authenticator that uses it. */
   attach?(issuers: () => readonly Certificate[]): void
-  /** Resolves when everything that was configured is loaded and fresh; rejects with the reason where that cannot be. */
+  /**
+   * Resolves when everything that was configured is loaded and fresh; rejects with the reason where it is not. May be called again and again, by a
+   * readiness probe. `Authenticator.ready()` waits for it.
+   */
   ready?(): Promise<void>
-  /** Stops timers, watches and connections. */
+  /**
+   * Stops timers, watches and connections; from then on every status is unknown, which refuses. For whoever made the checker: an authenticator never
+   * closes one, because another may use it too. None of what it stops keeps a process alive.
+   */
   close?(): void
 }
 

@@ -5,6 +5,7 @@ import {
   type CertificateChecker,
   type CertificateStatus,
   isCertificateChecker,
+  type ManagedChecker,
   type StatusQuestion,
   statusOfPath,
 } from './certificate-status.js'
@@ -15,20 +16,29 @@ interface Combination {
   parts: readonly CertificateChecker[]
   statusOf: (question: StatusQuestion) => Promise<CertificateStatus>
   onlyRevokes?: boolean
+  neverUnknown?: boolean
 }
 
 /** A checker made of others: what changes in one of them has changed, and all of them are closed with it. */
-export class CombinedChecker implements CertificateChecker {
+export class CombinedChecker implements ManagedChecker {
   readonly name: string
   readonly onlyRevokes: boolean
   readonly answersForPinned: boolean
+  readonly leafOnly: boolean
+  /** A deny list is among its parts, or among theirs. */
+  readonly hasDenyList: boolean
+  /** It never passes a question on: nobody behind it in `firstDefinite` would be asked. */
+  readonly neverUnknown: boolean
   readonly statusOf: (question: StatusQuestion) => Promise<CertificateStatus>
   readonly #parts: readonly CertificateChecker[]
 
-  constructor({ name, parts, statusOf, onlyRevokes = false }: Combination) {
+  constructor({ name, parts, statusOf, onlyRevokes = false, neverUnknown = false }: Combination) {
     this.name = name
     this.onlyRevokes = onlyRevokes
     this.answersForPinned = parts.some((part) => part.answersForPinned)
+    this.leafOnly = parts.every((part) => part.leafOnly)
+    this.hasDenyList = parts.some(hasDenyList)
+    this.neverUnknown = neverUnknown
     this.statusOf = statusOf
     this.#parts = parts
   }
@@ -38,21 +48,29 @@ export class CombinedChecker implements CertificateChecker {
   }
 
   check(path: CertificationPath, at: Date, context: RevocationContext): Promise<RevocationStatus> {
-    return statusOfPath(this, path, at, context, { pinned: this.answersForPinned })
+    return statusOfPath(this, path, at, context, { leafOnly: this.leafOnly, pinned: this.answersForPinned })
   }
 
+  /** Where several may know, nobody can tell at start who will. */
   attach(issuers: () => readonly Certificate[]): void {
-    for (const part of this.#parts) part.attach?.(issuers)
+    const knowing = this.#parts.filter(({ onlyRevokes }) => !onlyRevokes)
+    if (knowing.length === 1) knowing[0]?.attach?.(issuers)
   }
 
   async ready(): Promise<void> {
-    await Promise.all(this.#parts.map((part) => part.ready?.()))
+    await Promise.all(this.#parts.map(async (part) => part.ready?.()))
   }
 
   close(): void {
     for (const part of this.#parts) part.close?.()
   }
 }
+
+export const hasDenyList = (checker: CertificateChecker): boolean =>
+  checker.onlyRevokes === true || (checker as Partial<CombinedChecker>).hasDenyList === true
+
+export const isNeverUnknown = (checker: CertificateChecker): boolean =>
+  (checker as Partial<CombinedChecker>).neverUnknown === true
 
 /** Combinators ask about single certificates, which a checker of one's own may not know how to answer. */
 export function expectCertificateChecker(

@@ -1,6 +1,7 @@
 import { DerError } from '../der/der-error.js'
 import { Tag } from '../der/reader.js'
-import { ClientCertConfigError } from '../errors.js'
+import { ClientCertConfigError, isClientCertError } from '../errors.js'
+import { Certificate } from '../x509/certificate.js'
 import { CertificateRevocationList } from '../x509/crl.js'
 import { type PemBlock, PemError, parsePem } from '../x509/pem.js'
 
@@ -30,19 +31,34 @@ function pemBlocks(where: string, octets: Uint8Array): PemBlock[] {
 }
 
 function readBlock(where: string, block: PemBlock, index: number, count: number): CertificateRevocationList {
-  const place = block.line === 0 ? where : `${where}: block ${index + 1} of ${count} (line ${block.line})`
+  const place = count === 1 ? where : `${where}: block ${index + 1} of ${count} (line ${block.line})`
   if (block.label !== 'X509 CRL') {
-    const what = `${/^[AEIOU]/.test(block.label) ? 'an' : 'a'} ${block.label}, not an X509 CRL`
+    const what = `${/^[AEIOU]/.test(block.label) ? 'an' : 'a'} ${shortened(block.label)}, not an X509 CRL`
     throw new ClientCertConfigError(`${place} holds ${what} — ${foreignFix(block.label)}`)
   }
   try {
     return CertificateRevocationList.parse(block.bytes)
   } catch (error) {
     if (!(error instanceof DerError)) throw error
+    if (block.line === 0 && isCertificate(block.bytes)) {
+      throw new ClientCertConfigError(`${place} holds a CERTIFICATE, not an X509 CRL — ${foreignFix('CERTIFICATE')}`)
+    }
     const reason = `is not a CRL in DER: ${error.message} at octet ${error.offset}`
     throw new ClientCertConfigError(`${place} ${reason} — fetch it again, whole`, { cause: error })
   }
 }
+
+function isCertificate(der: Uint8Array): boolean {
+  try {
+    return Certificate.parse(der) !== undefined
+  } catch (error) {
+    if (isClientCertError(error)) return false
+    throw error
+  }
+}
+
+/** What a server sends may be called anything. */
+const shortened = (label: string) => (label.length > 40 ? `${label.slice(0, 39)}…` : label)
 
 function foreignFix(label: string): string {
   if (label === 'CERTIFICATE') return 'certificates belong to trust or intermediates; openssl crl -in FILE reads a CRL'

@@ -1,24 +1,17 @@
-import { ClientCertConfigError } from '../errors.js'
-import { watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
 import type { CertificationPath } from '../path/certification-path.js'
-import { type FileKind, type OperatorFile, readOperatorDirectory, readOperatorFile } from '../trust/pem-files.js'
 import type { Certificate } from '../x509/certificate.js'
-import {
-  type CertificateChecker,
-  type CertificateStatus,
-  type StatusQuestion,
-  statusOfPath,
-} from './certificate-status.js'
+import { type CertificateStatus, type ManagedChecker, type StatusQuestion, statusOfPath } from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
-import { parseCrls } from './crl-bundle.js'
 import { CrlDownloads } from './crl-downloads.js'
+import { CrlEndings } from './crl-endings.js'
+import { CrlFiles, type CrlReports, ofFiles } from './crl-files.js'
 import { CrlHoldings } from './crl-holdings.js'
 import { type CrlOptions, type CrlSettings, resolveCrlOptions } from './crl-options.js'
-import { areSmall, know, knowNow } from './crl-reader.js'
 import { CrlStatus } from './crl-status.js'
 import { publish, warn } from './events.js'
 import type { KnownCrl } from './known-crl.js'
+import { halvesOf } from './sentence-halves.js'
 
 /**
  * Checks revocation by CRLs (RFC 5280 §6.3): complete, delta and indirect ones, from files, directories, URLs, or what certificates name. A CA in
@@ -27,154 +20,157 @@ import type { KnownCrl } from './known-crl.js'
  * Files are read now; whatever is wrong with them throws `ClientCertConfigError` with the fix. Later, what cannot be read or fetched changes nothing:
  * the former CRLs hold until they end, a warning says so, and an older CRL never replaces a newer.
  *
+ * `ready()` rejects while a file or an address gave nothing yet, or what it gave has ended. `close()` is for whoever made it: it may serve several
+ * authenticators, and none of them closes it.
+ *
  * @example
  * createAuthenticator({ trust: './clients-ca.pem', revocation: crl({ files: ['./root.crl', './issuing.crl'] }) })
  */
-export function crl(options: CrlOptions): CertificateChecker {
+export function crl(options: CrlOptions): ManagedChecker {
   return new CrlChecker(resolveCrlOptions(options))
 }
 
 /** 5 minutes: RFC 5280 leaves clocks to us, and this errs towards refusing nobody whose CA is a little ahead. */
 const skewMilliseconds = 300_000
 
-class CrlChecker implements CertificateChecker {
+class CrlChecker implements ManagedChecker {
   readonly name: string
+  readonly leafOnly: boolean
   readonly #settings: CrlSettings
   readonly #holdings = new CrlHoldings()
   readonly #status: CrlStatus
+  readonly #endings: CrlEndings
+  readonly #files: CrlFiles | undefined
   readonly #downloads: CrlDownloads | undefined
-  readonly #unwatch: () => void
-  /** Files that are large are still being read; requests wait for them. */
-  #loading: Promise<void> | undefined
-  #failure: Error | undefined
+  #isClosed = false
 
   constructor(settings: CrlSettings) {
-    const { files, directory, urls, fromCertificate, maxAge, watch } = settings
-    const places = [...files, ...(directory === undefined ? [] : [directory])]
+    const { files, directory, urls, fromCertificate, maxAge } = settings
+    const places = [...files, ...(directory === undefined ? [] : [directory]), ...urls]
     this.#settings = settings
-    this.name = `crl (${[...places, ...urls, ...(fromCertificate ? ['what certificates name'] : [])].slice(0, 3).join(', ')})`
-    this.#status = new CrlStatus({ skew: skewMilliseconds, maxAge })
-    // Watched before they are read: what changes in between is read again.
-    this.#unwatch = watch && places.length > 0 ? watchFiles(places, () => this.#reload()) : () => {}
+    this.name = nameOf(fromCertificate ? [...places, 'what certificates name'] : places)
+    this.leafOnly = settings.leafOnly
+    this.#status = new CrlStatus({ skew: skewMilliseconds, maxAge, remembersSigners: true })
+    this.#endings = new CrlEndings(settings, this.#holdings, [ofFiles, ...urls])
+    const reports: CrlReports = {
+      loaded: (where, crls) => this.#loaded(where, crls),
+      failed: (where, error) => this.#failed(where, error),
+    }
+    const isFetching = urls.length > 0 || fromCertificate
+    // Before the files are watched: it may throw, for hosts and networks that are none.
+    this.#downloads = isFetching ? new CrlDownloads(settings, this.#holdings, reports) : undefined
     try {
-      this.#loading = places.length > 0 ? this.#load() : undefined
+      if (places.length > urls.length) this.#files = new CrlFiles(settings, this.#holdings, reports)
     } catch (error) {
-      this.#unwatch()
+      this.close()
       throw error
     }
-    this.#downloads = urls.length > 0 || fromCertificate ? new CrlDownloads(settings, this.#holdings) : undefined
   }
 
   get generation(): number {
-    return this.#holdings.generation
+    return this.#holdings.generation + (this.#isClosed ? 1 : 0)
   }
 
   check(path: CertificationPath, at: Date, context: RevocationContext): Promise<RevocationStatus> {
-    return statusOfPath(this, path, at, context, { leafOnly: this.#settings.leafOnly })
+    return statusOfPath(this, path, at, context, { leafOnly: this.leafOnly })
   }
 
   async statusOf(question: StatusQuestion): Promise<CertificateStatus> {
-    await this.#loading
+    await this.#files?.started
     await this.#downloads?.started
-    const status = await this.#status.of(question, this.#holdings.current())
-    if (this.#downloads === undefined) return status
-    const found = await this.#downloads.provideFor(question, status)
-    if (found === 'nothing new') return status
-    if (found !== 'new') return status.status === 'unknown' ? { status: 'unknown', ...found } : status
-    return this.#status.of(question, this.#holdings.current())
+    if (this.#isClosed) return { status: 'unknown', reason: `${this.name} was closed`, fix: 'make another one' }
+    if (this.#downloads !== undefined) return this.#learn(question, this.#downloads)
+    return this.#explain(await this.#status.of(question, this.#holdings.current()))
   }
 
   async ready(): Promise<void> {
-    await this.#loading
-    if (this.#failure !== undefined) throw this.#failure
+    await this.#files?.started
+    if (this.#isClosed) throw new Error(`${this.name} was closed`)
+    if (this.#files?.failure !== undefined) throw this.#files.failure
     await this.#downloads?.ready()
-    const ended = this.#holdings.current().all.find((known) => this.#isEnded(known))
-    if (ended === undefined) return
-    throw new ClientCertConfigError(
-      `crl: CRL of ${quote(ended.crl.issuer.toString())} (${ended.where}) has ended — fix the job that renews it`,
-    )
-  }
-
-  /** Replaced ones may end; the newest of its scope may not. */
-  #isEnded(known: KnownCrl): boolean {
-    const { thisUpdate, nextUpdate = Number.POSITIVE_INFINITY } = known.crl
-    const isOver = (end: number) => end < this.#settings.now()
-    if (!isOver(Math.min(nextUpdate, thisUpdate + this.#settings.maxAge))) return false
-    const { all } = this.#holdings.current()
-    return !all.some((other) => other.scope === known.scope && other.crl.thisUpdate > thisUpdate)
+    const complaint = this.#endings.complaint()
+    if (complaint !== undefined) throw new Error(complaint)
   }
 
   attach(issuers: () => readonly Certificate[]): void {
-    const { fromCertificate } = this.#settings
-    void Promise.allSettled([this.#loading, this.#downloads?.started]).then(() => {
-      if (!fromCertificate) warnOfMissing(issuers(), this.#holdings.current().all)
+    void Promise.allSettled([this.#files?.started, this.#downloads?.started]).then(() => {
+      if (!this.#isClosed && !this.#settings.fromCertificate) warnOfMissing(issuers(), this.#holdings.current().all)
     })
   }
 
   close(): void {
-    this.#unwatch()
+    this.#isClosed = true
+    this.#endings.close()
+    this.#files?.close()
     this.#downloads?.close()
   }
 
-  /** Small CRLs take effect at once, so that an authenticator is ready when it is made. */
-  #load(): Promise<void> | undefined {
-    const { files, directory, maximumBytes } = this.#settings
-    const kind: FileKind = { endings: ['.crl', '.pem', '.der'], maximumBytes, content: 'CRLs' }
-    const read: OperatorFile[] = files.map((path) => readOperatorFile('crl', path, kind))
-    if (directory !== undefined) read.push(...readOperatorDirectory('crl', directory, kind))
-    const parsed = read.map(({ path, bytes }) => ({ path, crls: parseCrls(`crl: ${path}`, bytes) }))
-    const before = this.#holdings.offeredBy(ofFiles)
-    if (areSmall(parsed.flatMap(({ crls }) => crls))) {
-      this.#offer(parsed.flatMap(({ path, crls }) => knowNow(path, crls, before)))
-      return undefined
+  /**
+   * Whoever's status is unknown waits for what may be fetched, up to the first complete CRL that tells it, and for the delta CRL; for all others it is
+   * fetched behind their backs.
+   */
+  async #learn(question: StatusQuestion, downloads: CrlDownloads): Promise<CertificateStatus> {
+    let { generation } = this.#holdings
+    let status = await this.#status.of(question, this.#holdings.current())
+    const isNeeded = status.status === 'unknown'
+    const pending = new Set(downloads.ask(question, isNeeded))
+    for (const flight of pending) void flight.end.then(() => pending.delete(flight))
+    const isEnough = () =>
+      status.status === 'revoked' || (status.status === 'good' && ![...pending].some(({ isDelta }) => isDelta))
+    while (isNeeded && !isEnough()) {
+      // What came while the last answer was being worked out counts, too.
+      if (this.#holdings.generation !== generation) {
+        generation = this.#holdings.generation
+        status = await this.#status.of(question, this.#holdings.current())
+      } else if (pending.size > 0) await Promise.race([...pending].map(({ end }) => end))
+      else break
     }
-    const work = parsed.map(({ path, crls }) => know(path, crls, before))
-    return Promise.all(work).then(
-      (known) => this.#offer(known.flat()),
-      (error: Error) => this.#failed(error),
-    )
+    if (status.status === 'good')
+      return { ...status, validUntil: Math.min(status.validUntil, downloads.askAgainAt(question)) }
+    const why = status.status === 'unknown' ? downloads.reasonFor(question) : undefined
+    if (status.status !== 'unknown' || why === undefined) return this.#explain(status)
+    return { status: 'unknown', reason: `${status.reason}; ${why.reason}`, fix: why.fix }
   }
 
-  /** A file that changed while others were still being read is read after them. */
-  #reload(): void {
-    const again = () => {
-      try {
-        this.#loading = this.#load()
-      } catch (error) {
-        this.#failed(error as Error)
-      }
-    }
-    if (this.#loading === undefined) again()
-    else void this.#loading.then(again)
+  /** Where there are no CRLs at all because the files could not be read, that is the reason. */
+  #explain(status: CertificateStatus): CertificateStatus {
+    const failure = this.#files?.failure
+    if (status.status !== 'unknown' || failure === undefined) return status
+    const { reason, fix } = halvesOf(failure, 'have the CA write it again')
+    return { status: 'unknown', reason: `${status.reason}; ${reason}`, fix }
   }
 
-  #offer(known: readonly KnownCrl[]): void {
-    this.#loading = undefined
-    this.#failure = undefined
-    this.#holdings.offer(ofFiles, known)
-    publish({ type: 'crl-loaded', where: this.name, crls: known.map((each) => each.summary) })
+  #loaded(where: string, crls: readonly KnownCrl[]): void {
+    publish({ type: 'crl-loaded', where, crls: crls.map((each) => each.summary) })
+    if (!this.#isClosed) this.#endings.watch()
   }
 
-  #failed(error: Error): void {
-    this.#loading = undefined
-    this.#failure = error
-    publish({ type: 'crl-failed', where: this.name, error })
+  #failed(where: string, error: Error): void {
+    publish({ type: 'crl-failed', where, error })
     warn('MTLS_CRL_FAILED', `${error.message} (the former CRLs hold until they end)`)
   }
 }
 
-/** The files of a checker are one source: they are exchanged together. */
-const ofFiles = 'files'
+const nameOf = (places: readonly string[]) =>
+  `crl (${places.slice(0, 3).join(', ')}${places.length > 3 ? ` and ${places.length - 3} more` : ''})`
 
 /** Said once at start: an operator should not hear of it from clients. */
 function warnOfMissing(issuers: readonly Certificate[], known: readonly KnownCrl[]): void {
+  // Whom an indirect CRL speaks for is said by the certificates alone (RFC 5280 §5.2.5).
+  if (known.some(({ crl }) => crl.extensions.issuingDistributionPoint?.indirectCRL)) return
   const has = ({ subject }: Certificate) => known.some(({ crl }) => crl.issuer.equals(subject))
   const without = issuers.filter((issuer) => !has(issuer))
   if (without.length === 0) return
   if (known.length > 0 && without.length === issuers.length) {
-    warn('MTLS_CRL_UNRELATED', `crl: ${known.length} CRLs loaded, 0 for any trusted CA — wrong file?`)
+    warn(
+      'MTLS_CRL_UNRELATED',
+      `crl: ${known.length === 1 ? '1 CRL' : `${known.length} CRLs`} loaded, 0 for any trusted CA — wrong file?`,
+    )
   }
   const names = without.slice(0, 3).map(({ subject }) => quote(subject.toString()))
   const more = without.length > names.length ? ` and ${without.length - names.length} more` : ''
-  warn('MTLS_CRL_MISSING', `crl: no CRL of ${names.join(', ')}${more}: all its clients will get 503 — add it`)
+  warn(
+    'MTLS_CRL_MISSING',
+    `crl: no CRL of ${names.join(', ')}${more}: all its clients will get 503, unless allowUnknown admits them — add it`,
+  )
 }

@@ -4,7 +4,7 @@ import { CrlSet } from './crl-set.js'
 import { type KnownCrl, replaces } from './known-crl.js'
 
 /**
- * All CRLs a checker knows, by the source they come from. A source offers a new list of them as a whole; what was found to be signed and is newer
+ * All CRLs a checker knows, by the source they come from. A source offers a new list of them as a whole; what was signed, or may be, and is newer
  * than what a source offers now stays, so that neither a file that is rolled back nor a fetched replay unsays a revocation.
  */
 export class CrlHoldings {
@@ -22,41 +22,71 @@ export class CrlHoldings {
     return this.#set
   }
 
+  /** What all sources offer now. */
+  offered(): readonly KnownCrl[] {
+    return [...this.#offered.values()].flat()
+  }
+
   /** What the source offered last, to be used again where its octets are the same. */
   offeredBy(source: string): readonly KnownCrl[] {
     return this.#offered.get(source) ?? []
   }
 
-  offer(source: string, crls: readonly KnownCrl[]): void {
+  offer(source: string, offered: readonly KnownCrl[]): void {
     const before = this.offeredBy(source)
+    const former = [...new Set([...this.#kept, ...before])]
+    // What was found out about these octets stays with them, also where a source goes back and forth between two.
+    const crls = offered.map((known) => former.find((other) => hasSameOctets(known, other)) ?? known)
     if (before.length === crls.length && before.every((known, i) => known === crls[i])) return
     // Put at the end: the one that was offered longest ago comes first.
     this.#offered.delete(source)
     this.#offered.set(source, crls)
-    const offered = [...this.#offered.values()].flat()
-    this.#kept = stillNeeded([...this.#kept, ...before], offered)
-    this.#set = new CrlSet([...new Set([...offered, ...this.#kept])])
+    const present = new Set(this.offered())
+    this.#kept = stillNeeded(
+      former.filter((known) => !present.has(known)),
+      present,
+    )
+    this.#set = new CrlSet([...present, ...this.#kept])
     this.#generation++
   }
 
-  /** What the source offered stays only where it is signed and nothing replaces it. */
+  /** What the source offered stays only where it may be signed and nothing replaces it. */
   forget(source: string): void {
     this.offer(source, [])
     this.#offered.delete(source)
   }
 }
 
-/** Signed CRLs that no source offers any more, and no signed one of their scope replaces. */
-function stillNeeded(former: readonly KnownCrl[], offered: readonly KnownCrl[]): readonly KnownCrl[] {
-  const present = new Set(offered)
-  const gone = [...new Set(former)].filter((known) => known.isSigned && !present.has(known))
-  const scopes = groupBy([...gone, ...offered.filter(({ isSigned }) => isSigned)], keyOf)
-  const needed = gone.filter((known) =>
-    (scopes.get(keyOf(known)) ?? []).every(
-      (other) => other === known || !replaces(other, known, Number.NEGATIVE_INFINITY),
-    ),
-  )
-  return needed.slice(-limits.crlsKept)
+/**
+ * CRLs that no source offers any more, and no signed one of their scope replaces: of those that are signed, none that was signed with another key,
+ * for that may be another CA's of the same name. The others may be anybody's: of them the last few, together no longer than one CRL may be.
+ */
+function stillNeeded(gone: readonly KnownCrl[], offered: ReadonlySet<KnownCrl>): readonly KnownCrl[] {
+  const signed = [...gone, ...offered].filter(isSigned)
+  const ofScope = groupBy(signed, ({ scope }) => scope)
+  const ofSigner = groupBy(signed, ofScopeAndSigner)
+  const isReplaced = (known: KnownCrl, others: readonly KnownCrl[] = []) =>
+    others.some((other) => other !== known && replaces(other, known, false))
+  const needed = gone.filter((known) => {
+    const others = isSigned(known) ? ofSigner.get(ofScopeAndSigner(known)) : ofScope.get(known.scope)
+    return !isReplaced(known, others)
+  })
+  const unsigned = needed.filter((known) => !isSigned(known)).slice(-limits.crlsUnsigned)
+  return [...needed.filter(isSigned).slice(-limits.crlsKept), ...lastWithin(limits.crlBytes, unsigned)]
 }
 
-const keyOf = (known: KnownCrl) => `${known.isDelta ? 'delta' : 'complete'} ${known.scope}`
+const isSigned = ({ signer }: KnownCrl) => signer !== undefined
+
+const ofScopeAndSigner = ({ scope, signer }: KnownCrl) => `${Buffer.from(signer ?? []).toString('latin1')} ${scope}`
+
+/** The last that have together no more octets than that. */
+function lastWithin(octets: number, crls: readonly KnownCrl[]): readonly KnownCrl[] {
+  let first = crls.length
+  for (let rest = octets; first > 0; first--) {
+    rest -= (crls[first - 1] as KnownCrl).crl.der.length
+    if (rest < 0) break
+  }
+  return crls.slice(first)
+}
+
+const hasSameOctets = (a: KnownCrl, b: KnownCrl) => Buffer.compare(a.crl.der, b.crl.der) === 0

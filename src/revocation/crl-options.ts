@@ -1,5 +1,7 @@
-import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
+import { quote } from '../help.js'
 import { limits } from '../limits.js'
+import { configuredUrl } from './fetch-url.js'
 
 /** Where CRLs come from. At least one of `files`, `directory`, `urls` and `fromCertificate` has to be said. */
 export interface CrlOptions {
@@ -16,7 +18,7 @@ export interface CrlOptions {
   fromCertificate?: boolean
   /** Hosts that certificates may send us to: `crl.example.com`, or `.example.com` for all below it. Required with `fromCertificate`. */
   allowHosts?: readonly string[]
-  /** Networks in CIDR notation that addresses of certificates may lie in although they are not public: `10.20.0.0/16`. */
+  /** Networks in CIDR notation that addresses to fetch from may lie in although they are not public: `10.20.0.0/16`. */
   allowPrivateNetworks?: readonly string[]
   /** Ask about the end entity only. Default: about every certificate of the path but the anchor, as RFC 5280 §6.1.3 (a)(3) does. */
   leafOnly?: boolean
@@ -26,7 +28,7 @@ export interface CrlOptions {
   watch?: boolean
   /** Octets of one fetched or read CRL. Default 64 MiB. */
   maximumBytes?: number
-  /** Milliseconds a fetch may take, from the name's resolution to the last octet. Default 3,000. */
+  /** Milliseconds a fetch may take, from the name's resolution to the last octet: 1 to 60,000. Default 3,000. */
   timeoutMilliseconds?: number
   /** Milliseconds since 1970. Default `Date.now`. */
   now?: () => number
@@ -60,7 +62,8 @@ export interface CrlSettings {
   readonly maxAge: number
   readonly watch: boolean
   readonly maximumBytes: number
-  readonly timeoutMilliseconds: number | undefined
+  readonly timeoutMilliseconds: number
+  /** NaN where the operator's clock fails; whoever compares with it has to do so in favour of asking again. */
   readonly now: () => number
 }
 
@@ -68,38 +71,37 @@ export interface CrlSettings {
 export function resolveCrlOptions(options: CrlOptions): CrlSettings {
   if (typeof options !== 'object' || options === null) throw refuse(`expected options — ${example}`)
   refuseUnknownOptions('crl', options, crlOptionNames)
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined) throw refuse(`${name} is undefined — leave the option out, or give it a value`)
-  }
+  refuseUndefinedOptions('crl', options)
   const { directory, fromCertificate = false, leafOnly = false, watch = true, now = Date.now } = options
+  const { maxAge = Number.POSITIVE_INFINITY, maximumBytes = limits.crlBytes } = options
+  const { timeoutMilliseconds = limits.fetchMilliseconds } = options
+  if (directory !== undefined && (typeof directory !== 'string' || directory === ''))
+    throw refuse('directory is not a path')
+  if (typeof now !== 'function') throw refuse('now is not a function')
+  if (options.maxAge !== undefined && !(typeof maxAge === 'number' && maxAge > 0 && Number.isFinite(maxAge)))
+    throw refuse(`maxAge is a positive number of seconds, got ${shown(maxAge)}`)
   const settings: CrlSettings = {
     files: texts('files', options.files),
     directory,
-    urls: texts('urls', options.urls),
+    urls: texts('urls', options.urls).map((url) => configuredUrl('crl: urls', url)),
     fromCertificate: flag('fromCertificate', fromCertificate),
     allowHosts: texts('allowHosts', options.allowHosts),
     allowPrivateNetworks: texts('allowPrivateNetworks', options.allowPrivateNetworks),
     leafOnly: flag('leafOnly', leafOnly),
-    maxAge:
-      options.maxAge === undefined ? Number.POSITIVE_INFINITY : positive('maxAge', options.maxAge, 'seconds') * 1000,
+    maxAge: maxAge * 1000,
     watch: flag('watch', watch),
-    maximumBytes: positive('maximumBytes', options.maximumBytes ?? limits.crlBytes, 'octets'),
-    timeoutMilliseconds:
-      options.timeoutMilliseconds === undefined
-        ? undefined
-        : positive('timeoutMilliseconds', options.timeoutMilliseconds, 'milliseconds'),
-    now,
+    maximumBytes: integer('maximumBytes', maximumBytes, limits.crlBytes),
+    timeoutMilliseconds: integer('timeoutMilliseconds', timeoutMilliseconds, 60_000),
+    now: steadily(now),
   }
-  if (directory !== undefined && (typeof directory !== 'string' || directory === ''))
-    throw refuse('directory is not a path')
-  if (typeof now !== 'function') throw refuse('now is not a function')
   checkSources(settings)
   return settings
 }
 
 const example = "crl({ files: './clients.crl' })"
 
-function checkSources({ files, directory, urls, fromCertificate, allowHosts, maximumBytes }: CrlSettings): void {
+function checkSources(settings: CrlSettings): void {
+  const { files, directory, urls, fromCertificate, allowHosts, allowPrivateNetworks } = settings
   if (files.length + urls.length === 0 && directory === undefined && !fromCertificate) {
     throw refuse(`no source of CRLs — ${example}, or directory, urls, fromCertificate`)
   }
@@ -110,7 +112,8 @@ function checkSources({ files, directory, urls, fromCertificate, allowHosts, max
   }
   if (!fromCertificate && allowHosts.length > 0)
     throw refuse('allowHosts is about the addresses in certificates — add fromCertificate: true')
-  if (maximumBytes > limits.crlBytes) throw refuse(`maximumBytes is more than ${limits.crlBytes}`)
+  if (!fromCertificate && urls.length === 0 && allowPrivateNetworks.length > 0)
+    throw refuse('allowPrivateNetworks is about CRLs that are fetched — add urls, or fromCertificate: true')
 }
 
 /** One text or a list of them; an empty list is a mistake, like an empty text. */
@@ -118,18 +121,35 @@ function texts(name: string, given: string | readonly string[] | undefined): rea
   if (given === undefined) return []
   const list: readonly unknown[] = typeof given === 'string' ? [given] : given
   const fits = Array.isArray(list) && list.length > 0 && list.every((item) => typeof item === 'string' && item !== '')
-  if (!fits) throw refuse(`${name} is not a text or a list of texts: ${JSON.stringify(given)}`)
-  return Object.freeze([...(list as readonly string[])])
+  if (!fits) throw refuse(`${name} is not a text or a list of texts: ${shown(given)}`)
+  return Object.freeze([...new Set(list as readonly string[])])
 }
 
 function flag(name: string, given: unknown): boolean {
-  if (typeof given !== 'boolean') throw refuse(`${name} is true or false, got ${JSON.stringify(given)}`)
+  if (typeof given !== 'boolean') throw refuse(`${name} is true or false, got ${shown(given)}`)
   return given
 }
 
-function positive(name: string, given: unknown, unit: string): number {
-  if (typeof given === 'number' && given > 0 && Number.isFinite(given)) return given
-  throw refuse(`${name} is a positive number of ${unit}, got ${JSON.stringify(given)}`)
+function integer(name: string, given: unknown, most: number): number {
+  if (Number.isInteger(given) && (given as number) > 0 && (given as number) <= most) return given as number
+  throw refuse(`${name} is a whole number from 1 to ${most}, got ${shown(given)}`)
+}
+
+/** A clock that fails must not end the process from within a timer. */
+const steadily = (now: () => number) => () => {
+  try {
+    const at = now()
+    return typeof at === 'number' ? at : Number.NaN
+  } catch {
+    return Number.NaN
+  }
+}
+
+/** What was given, for a message: short, and whatever it is. */
+function shown(given: unknown): string {
+  if (typeof given === 'string') return quote(given)
+  if (Array.isArray(given)) return given.length === 0 ? 'an empty list' : `a list with ${given.length} items`
+  return typeof given === 'object' && given !== null ? 'an object' : String(given)
 }
 
 const refuse = (reason: string) => new ClientCertConfigError(`crl: ${reason}`)

@@ -11,8 +11,14 @@ const smallOctets = 64 * 1024
 export const areSmall = (crls: readonly CertificateRevocationList[]): boolean =>
   crls.reduce((sum, { entries }) => sum + entries.length, 0) <= smallOctets
 
-/** Makes CRLs known, all or none. What was known of the same octets is kept: their index, and who signed them. */
+/**
+ * Makes CRLs known, all or none. What was known of the same octets is kept: their index, and who signed them.
+ *
+ * @param place how messages call where they come from: `crl: ./clients.crl`
+ * @param where the same without the option
+ */
 export function knowNow(
+  place: string,
   where: string,
   crls: readonly CertificateRevocationList[],
   before: readonly KnownCrl[],
@@ -22,7 +28,7 @@ export function knowNow(
       same(crl, before) ??
       new KnownCrl(
         crl,
-        wellFormed(where, () => indexEntriesNow(crl)),
+        wellFormed(place, () => indexEntriesNow(crl)),
         where,
       ),
   )
@@ -30,13 +36,14 @@ export function knowNow(
 
 /** The same for any size, while others get their turn. */
 export async function know(
+  place: string,
   where: string,
   crls: readonly CertificateRevocationList[],
   before: readonly KnownCrl[],
 ): Promise<KnownCrl[]> {
   const known: KnownCrl[] = []
   for (const crl of crls) {
-    known.push(same(crl, before) ?? new KnownCrl(crl, await indexEntries(crl).catch(malformed(where)), where))
+    known.push(same(crl, before) ?? new KnownCrl(crl, await indexEntries(crl).catch(malformed(place)), where))
   }
   return known
 }
@@ -44,18 +51,18 @@ export async function know(
 const same = (crl: CertificateRevocationList, before: readonly KnownCrl[]) =>
   before.find((known) => Buffer.compare(known.crl.der, crl.der) === 0)
 
-function wellFormed<T>(where: string, read: () => T): T {
+function wellFormed<T>(place: string, read: () => T): T {
   try {
     return read()
   } catch (error) {
-    return malformed(where)(error)
+    return malformed(place)(error)
   }
 }
 
 const malformed =
-  (where: string) =>
+  (place: string) =>
   (error: unknown): never => {
     if (!(error instanceof DerError)) throw error
     const reason = `an entry is not what RFC 5280 §5.1 says: ${error.message} at octet ${error.offset}`
-    throw new ClientCertConfigError(`${where}: ${reason} — fetch the CRL again, whole`, { cause: error })
+    throw new ClientCertConfigError(`${place}: ${reason} — fetch the CRL again, whole`, { cause: error })
   }

@@ -1,5 +1,4 @@
 import { DerReader } from '../der/reader.js'
-import { mayIssue } from '../path/extension-profile.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { CertificateRevocationList } from '../x509/crl.js'
 import type { GeneralName } from '../x509/general-name.js'
@@ -70,7 +69,7 @@ export function isInScope(crl: CertificateRevocationList, certificate: Certifica
   const names = namesOf(scope, [crl.issuer])
   if (names !== undefined && !names.some((name) => point.names.some((other) => isSameName(name, other)))) return false
   // (b)(2)(ii) (iii) (iv)
-  const isCa = mayIssue(certificate)
+  const isCa = certificate.extensions.basicConstraints?.cA === true
   if (scope.onlyContainsUserCerts && isCa) return false
   if (scope.onlyContainsCACerts && !isCa) return false
   return !scope.onlyContainsAttributeCerts

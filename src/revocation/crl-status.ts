@@ -1,27 +1,30 @@
 import { groupBy } from '../group-by.js'
-import { duration, instant, quote } from '../help.js'
 import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
 import { CRLReason } from '../x509/crl-entry.js'
 import type { CertificateStatus, StatusQuestion } from './certificate-status.js'
+import { freshUntil } from './crl-freshness.js'
 import { allReasons, isInScope, type PublicationPoint, publicationPoints, reasonsCovered } from './crl-scope.js'
 import type { CrlSet } from './crl-set.js'
 import { CrlSigners } from './crl-signers.js'
-import { byAge, type KnownCrl, replaces } from './known-crl.js'
+import { ended, missing, notBegun, notSigned, notUsable, onlyDelta, type Silence } from './crl-silence.js'
+import { byAge, isAhead, type KnownCrl, replaces } from './known-crl.js'
 
 export interface CrlPolicy {
   /** Milliseconds by which thisUpdate may lie ahead: clocks differ. */
   readonly skew: number
   /** Milliseconds after thisUpdate for which a CRL is believed; Infinity leaves it to nextUpdate, which it must have then. */
   readonly maxAge: number
+  /** Certificates of CRL issuers that one client presents serve the next, too: one who leaves them out must not be judged by an older CRL. */
+  readonly remembersSigners: boolean
 }
 
 /** What the CRLs of one scope say about a certificate, newest first. */
 type Finding =
   | { readonly status: 'revoked'; readonly reason?: string; readonly since?: Date }
   | { readonly status: 'good'; readonly validUntil: number }
-  | { readonly status: 'silent'; readonly reason: string; readonly fix: string }
+  | Silence
 
 /**
  * RFC 5280 §6.3.3: the status of one certificate by CRLs. Differs from the RFC's loop where the loop's answer depends on the order of CRLs: every CRL
@@ -29,10 +32,13 @@ type Finding =
  */
 export class CrlStatus {
   readonly #policy: CrlPolicy
-  readonly #signers = new CrlSigners((path, question) => this.#isUnrevoked(path, question as CrlQuestion))
+  readonly #signers: CrlSigners
 
   constructor(policy: CrlPolicy) {
     this.#policy = policy
+    const unrevokedUntil = (path: CertificationPath, question: StatusQuestion) =>
+      this.#unrevokedUntil(path, question as CrlQuestion)
+    this.#signers = new CrlSigners(unrevokedUntil, policy.remembersSigners)
   }
 
   async of(question: StatusQuestion, crls: CrlSet): Promise<CertificateStatus> {
@@ -43,7 +49,7 @@ export class CrlStatus {
     const { certificate, crls } = question
     let covered = 0
     let validUntil = Number.POSITIVE_INFINITY
-    let silent: Extract<Finding, { status: 'silent' }> | undefined
+    let silent: Silence | undefined
     for (const point of publicationPoints(certificate)) {
       for (const name of point.crlIssuers) {
         const inScope = crls.byIssuer(name).filter(({ crl }) => isInScope(crl, certificate, point))
@@ -63,88 +69,116 @@ export class CrlStatus {
       }
     }
     if (covered === allReasons) return { status: 'good', validUntil }
-    const { reason, fix } = silent ?? missing(question, covered)
+    const { reason, fix } = silent ?? missing(question, crls, covered)
     return { status: 'unknown', reason, fix }
   }
 
   /** The newest CRLs of one scope, complete and delta. */
   async #consult(scope: readonly KnownCrl[], question: CrlQuestion): Promise<Finding> {
     const { certificate, at } = question
-    const [complete, unsigned] = await this.#newest(
+    const complete = await this.#newest(
       scope.filter(({ isDelta }) => !isDelta),
       question,
     )
-    const [deltas] = await this.#newest(
+    const delta = await this.#newest(
       scope.filter(({ isDelta }) => isDelta),
       question,
     )
-    const newer = deltas.filter((delta) => complete.every((base) => isNewer(delta, base)))
-    const unusable = [...complete, ...newer].find(({ unusableExtension }) => unusableExtension !== undefined)
-    if (unusable !== undefined) return notUnderstood(unusable)
+    const bases = complete.signed
+    const deltas = delta.signed.filter((each) => bases.length === 0 || bases.some((base) => isAhead(each, base)))
+    for (const each of [...bases, ...deltas]) {
+      if (each.flaw !== undefined) return notUsable(each, each.flaw)
+    }
 
     // (i) (j) the delta CRL is asked first: what it says is newer
-    let validUntil = Number.POSITIVE_INFINITY
+    let validUntil = Math.min(complete.until, delta.until)
     let isReleased = false
-    for (const delta of newer) {
-      const entry = find(delta, certificate)
+    for (const each of deltas) {
+      const entry = find(each, certificate)
       if (entry !== undefined && entry.reason !== CRLReason.removeFromCRL) return revoked(entry)
-      if (this.#endOf(delta) < at || !complete.every((base) => isCombinable(delta, base))) continue
-      validUntil = Math.min(validUntil, this.#endOf(delta))
+      if (!this.#isFresh(each, at) || !bases.every((base) => isCombinable(each, base))) continue
+      validUntil = Math.min(validUntil, this.#endOf(each))
       // (k) taken off the list since the complete CRL
       if (entry !== undefined) isReleased = true
     }
-    for (const base of complete) {
+    for (const base of bases) {
       const entry = find(base, certificate)
-      if (entry !== undefined && !isReleased) return revoked(entry)
+      // §5.3.1: only what was on hold comes back
+      const isBack = isReleased && entry?.reason === CRLReason.certificateHold
+      if (entry !== undefined && !isBack) return revoked(entry)
       // (a) past its nextUpdate it says nothing about those it does not list
-      const end = this.#endOf(base)
-      if (end < at) return ended(base, end, at)
-      validUntil = Math.min(validUntil, end)
+      if (!this.#isFresh(base, at)) return ended(base, this.#endOf(base), at)
+      validUntil = Math.min(validUntil, this.#endOf(base))
     }
-    if (complete.length > 0) return { status: 'good', validUntil }
-    return unsigned === undefined ? onlyDelta(question) : notSigned(unsigned)
+    if (bases.length > 0) return { status: 'good', validUntil }
+    if (complete.unsigned !== undefined) return notSigned(complete.unsigned)
+    return complete.early === undefined ? onlyDelta(scope[0] as KnownCrl) : notBegun(complete.early, at)
   }
 
-  /** Those that are signed, begun, and replaced by none; beside them the newest that is not signed. A forged CRL replaces none. */
-  async #newest(
-    crls: readonly KnownCrl[],
-    question: CrlQuestion,
-  ): Promise<[newest: readonly KnownCrl[], unsigned: KnownCrl | undefined]> {
+  /** A forged CRL replaces none. */
+  async #newest(crls: readonly KnownCrl[], question: CrlQuestion): Promise<Newest> {
     const { at } = question
-    const found: KnownCrl[] = []
+    const signed: KnownCrl[] = []
     let unsigned: KnownCrl | undefined
+    let early: KnownCrl | undefined
+    let until = Number.POSITIVE_INFINITY
     for (const known of [...crls].sort(byAge)) {
-      if (known.crl.thisUpdate > at + this.#policy.skew) continue
-      if (found.some((newer) => replaces(newer, known, at))) continue
-      if (await this.#signers.isSigned(known.crl, question)) {
-        known.isSigned = true
-        found.push(known)
-      } else unsigned ??= known
+      const begins = known.crl.thisUpdate - this.#policy.skew
+      if (!(begins <= at)) {
+        early = known
+        until = Math.min(until, begins - 1)
+        continue
+      }
+      if (signed.some((newer) => replaces(newer, known, !this.#isFresh(known, at)))) continue
+      const signer = await this.#signers.signerOf(known.crl, question)
+      if (signer === undefined) {
+        unsigned ??= known
+        continue
+      }
+      known.signer = signer.certificate.publicKey.der
+      signed.push(known)
+      until = Math.min(until, signer.until)
     }
-    return [found, unsigned]
+    return { signed, unsigned, early, until }
   }
 
-  /** Milliseconds since 1970 until which a CRL is fresh. §5.1.2.5 requires nextUpdate; without one only the operator's maxAge can tell. */
-  #endOf({ crl: { thisUpdate, nextUpdate } }: KnownCrl): number {
-    const { maxAge } = this.#policy
-    if (nextUpdate === undefined)
-      return maxAge === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : thisUpdate + maxAge
-    return Math.min(nextUpdate, thisUpdate + maxAge)
+  #isFresh(known: KnownCrl, at: number): boolean {
+    return at <= this.#endOf(known)
   }
 
-  /** §6.3.3 (f): validating the path of a CRL issuer includes asking who revoked it; whoever is being asked about already cannot vouch for itself. */
-  async #isUnrevoked(path: CertificationPath, question: CrlQuestion): Promise<boolean> {
-    const known = new Set(question.path.certificates)
+  #endOf({ crl }: KnownCrl): number {
+    return freshUntil(crl, this.#policy.maxAge)
+  }
+
+  /**
+   * §6.3.3 (f): validating the path of a CRL issuer includes asking who revoked it. About those above the certificate in question it is asked anyway;
+   * that one itself, and those that wait for its answer, cannot vouch for themselves.
+   */
+  async #unrevokedUntil(path: CertificationPath, question: CrlQuestion): Promise<number | undefined> {
+    const known = new Set(question.path.certificates.slice(question.depth + 1))
+    let until = Number.POSITIVE_INFINITY
     for (const [depth, certificate] of path.certificates.entries()) {
       if (known.has(certificate)) continue
-      if (question.trail.includes(certificate) || question.trail.length > limits.crlSigners) return false
+      if (question.trail.includes(certificate) || question.trail.length > limits.crlSigners) return undefined
       const issuer = path.certificates[depth + 1] ?? path.anchor.certificate
       const trail = [...question.trail, certificate]
       const answer = await this.#answer({ ...question, certificate, issuer, depth, path, trail })
-      if (answer.status !== 'good') return false
+      if (answer.status !== 'good') return undefined
+      until = Math.min(until, answer.validUntil)
     }
-    return true
+    return until
   }
+}
+
+interface Newest {
+  /** Those that are signed, begun, and replaced by none. */
+  readonly signed: readonly KnownCrl[]
+  /** Beside them, the newest that is not signed. */
+  readonly unsigned: KnownCrl | undefined
+  /** The first of those that have not begun. */
+  readonly early: KnownCrl | undefined
+  /** Milliseconds since 1970, inclusive: after that a signer has ended, or a CRL begins that may say otherwise. */
+  readonly until: number
 }
 
 interface CrlQuestion extends StatusQuestion {
@@ -159,17 +193,15 @@ const find = ({ index }: KnownCrl, { serialNumber, issuer }: Certificate) => ind
 const coverage = ([first]: readonly KnownCrl[], point: PublicationPoint): number =>
   first === undefined ? 0 : reasonsCovered(first.crl, point)
 
-/** §5.2.4 (d): the complete CRL does not know yet what the delta says. */
-function isNewer({ crl: delta }: KnownCrl, { crl: base }: KnownCrl): boolean {
-  const [number, complete] = [delta.extensions.cRLNumber, base.extensions.cRLNumber]
-  return number !== undefined && complete !== undefined ? number > complete : delta.thisUpdate > base.thisUpdate
-}
-
-/** §5.2.4 (c), §6.3.3 (c): the delta starts from a CRL that is not newer than this one, and was signed with the same key. */
+/**
+ * §5.2.4 (c) (d), §6.3.3 (c): the delta starts from a CRL that is not newer than this one, follows this one, and was signed with the same key. It must
+ * not be the older by time either: a certificate that is taken off the list comes back.
+ */
 function isCombinable({ crl: delta }: KnownCrl, { crl: base }: KnownCrl): boolean {
-  const { deltaCRLIndicator } = delta.extensions
+  const { deltaCRLIndicator, cRLNumber: number } = delta.extensions
   const { cRLNumber } = base.extensions
-  if (deltaCRLIndicator === undefined || cRLNumber === undefined || cRLNumber < deltaCRLIndicator) return false
+  if (deltaCRLIndicator === undefined || number === undefined || cRLNumber === undefined) return false
+  if (cRLNumber < deltaCRLIndicator || number <= cRLNumber || delta.thisUpdate < base.thisUpdate) return false
   const [a, b] = [
     delta.extensions.authorityKeyIdentifier?.keyIdentifier,
     base.extensions.authorityKeyIdentifier?.keyIdentifier,
@@ -182,45 +214,4 @@ const reasonNames = new Map(Object.entries(CRLReason).map(([name, code]) => [cod
 function revoked({ reason, revocationDate }: { reason: number | undefined; revocationDate: number }): Finding {
   const name = reason === undefined ? undefined : reasonNames.get(reason)
   return { status: 'revoked', since: new Date(revocationDate), ...(name === undefined ? {} : { reason: name }) }
-}
-
-const nameOf = ({ crl }: KnownCrl) => quote(crl.issuer.toString())
-
-function ended(known: KnownCrl, end: number, at: number): Finding {
-  const reason =
-    end === Number.NEGATIVE_INFINITY
-      ? `CRL of ${nameOf(known)} (${known.where}) has no nextUpdate`
-      : `CRL of ${nameOf(known)} ended ${duration(at - end)} ago (${instant(new Date(end))}, ${known.where})`
-  const fix =
-    end === Number.NEGATIVE_INFINITY ? 'have the CA write one, or crl({ maxAge })' : 'fix the job that renews it'
-  return { status: 'silent', reason, fix }
-}
-
-const notSigned = (known: KnownCrl): Finding => ({
-  status: 'silent',
-  reason: `CRL of ${nameOf(known)} (${known.where}) is signed by no certificate of that name under this trust anchor that may sign CRLs`,
-  fix: 'is it the CRL of another CA of the same name? A separate CRL issuer belongs into intermediates',
-})
-
-const notUnderstood = (known: KnownCrl): Finding => ({
-  status: 'silent',
-  reason: `CRL of ${nameOf(known)} (${known.where}) has the critical extension ${known.unusableExtension}, which is not known here or must not be critical`,
-  fix: 'it must not be used (RFC 5280 §5.2); have the CA issue one without it',
-})
-
-const onlyDelta = ({ certificate }: CrlQuestion): Finding => ({
-  status: 'silent',
-  reason: `there is no complete CRL for ${quote(certificate.subject.toString())}, whose CA issued a delta CRL only or one that has not begun`,
-  fix: 'add the complete CRL',
-})
-
-function missing({ certificate, depth }: CrlQuestion, covered: number) {
-  const [subject, issuer] = [quote(certificate.subject.toString()), quote(certificate.issuer.toString())]
-  const role = depth === 0 ? 'client' : 'intermediate'
-  const fix = depth === 0 ? `add the CRL of ${issuer}` : `add the CRL of ${issuer}, or crl({ leafOnly: true })`
-  const reason =
-    covered === 0
-      ? `no CRL of ${issuer} for ${role} ${subject}`
-      : `CRLs of ${issuer} cover only some reasons for ${role} ${subject}`
-  return { reason, fix }
 }

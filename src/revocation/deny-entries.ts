@@ -1,4 +1,6 @@
 import { ClientCertConfigError } from '../errors.js'
+import { quote } from '../help.js'
+import { limits } from '../limits.js'
 import { DistinguishedName } from '../x509/name.js'
 
 /** One certificate that is denied: by its fingerprint (SHA-256 of the DER), or by its issuer's name and its serial number. */
@@ -14,52 +16,102 @@ export interface DenySet {
   readonly fingerprints: ReadonlySet<string>
   /** Of {@link serialKey}. */
   readonly serials: ReadonlySet<string>
+  /** How many entries there were. */
+  readonly size: number
 }
 
 /** Reads entries, all or nothing. Throws {@link ClientCertConfigError} that names the entry and the fix. An empty list denies nobody. */
 export function digestEntries(where: string, entries: readonly DenyEntry[]): DenySet {
-  if (!Array.isArray(entries)) throw new ClientCertConfigError(`${where}: entries is not a list`)
-  const fingerprints = new Set<string>()
-  const serials = new Set<string>()
+  if (!Array.isArray(entries))
+    throw new ClientCertConfigError(`${where}: is no list of entries, but ${kindOf(entries)}`)
+  const set = new GrowingSet()
   for (const [index, entry] of entries.entries()) {
     const place = `${where}: entry ${index + 1}`
-    if (typeof entry === 'string') fingerprints.add(fingerprintOf(place, entry))
-    else if (isKeyed(entry, ['fingerprint']))
-      fingerprints.add(fingerprintOf(place, (entry as { fingerprint: string }).fingerprint))
+    if (typeof entry === 'string') set.addFingerprint(place, entry)
+    else if (isKeyed(entry, ['fingerprint'])) set.addFingerprint(place, (entry as { fingerprint: string }).fingerprint)
     else if (isKeyed(entry, ['issuer', 'serialNumber']))
-      serials.add(pairOf(place, entry as { issuer: string; serialNumber: string }))
-    else
-      throw new ClientCertConfigError(
-        `${place} is neither a fingerprint nor { issuer, serialNumber }: ${JSON.stringify(entry) ?? typeof entry}`,
-      )
+      set.addPair(place, entry as { issuer: string; serialNumber: string })
+    else throw new ClientCertConfigError(`${place} is neither a fingerprint nor { issuer, serialNumber }`)
   }
-  return { fingerprints, serials }
+  return set
 }
 
 /**
  * Reads the text of a deny list: one certificate a line, a fingerprint alone or a serial number, blanks and the issuer's name in RFC 4514. Empty lines
- * and those that begin with `#` say nothing.
+ * and those that begin with `#` say nothing; a file without a single octet is one that is being written.
  */
-export function parseEntries(where: string, text: string): DenySet {
-  if (text.includes('\0'))
-    throw new ClientCertConfigError(`${where}: is not text — write one fingerprint a line, in UTF-8`)
-  const lines = text.replace(/^\ufeff/, '').split(/\r?\n/)
-  const entries = lines.flatMap((line, index): [number, DenyEntry][] => {
-    const trimmed = line.trim()
-    if (trimmed === '' || trimmed.startsWith('#')) return []
-    const pair = /^([0-9A-Fa-f:]+)\s+(\S.*)$/.exec(trimmed)
-    if (pair === null) return [[index + 1, trimmed]]
-    return [[index + 1, { serialNumber: pair[1] as string, issuer: pair[2] as string }]]
-  })
-  const fingerprints = new Set<string>()
-  const serials = new Set<string>()
-  for (const [line, entry] of entries) {
-    const place = `${where}: line ${line}`
-    if (typeof entry === 'string') fingerprints.add(fingerprintOf(place, entry))
-    else serials.add(pairOf(place, entry as { issuer: string; serialNumber: string }))
+export function parseEntries(where: string, octets: Uint8Array): DenySet {
+  if (octets.length === 0)
+    throw new ClientCertConfigError(`${where}: is empty — to deny nobody, write a line that begins with #`)
+  const set = new GrowingSet()
+  let number = 0
+  for (const written of textOf(where, octets).split('\n')) {
+    number++
+    if (set.addPlain(written)) continue
+    const line = written.trim()
+    if (line === '' || line.startsWith('#')) continue
+    const place = `${where}: line ${number}`
+    const pair = /^([0-9A-Fa-f:]+)\s+(\S.*)$/.exec(line)
+    if (pair === null) set.addFingerprint(place, line)
+    else set.addPair(place, { serialNumber: pair[1] as string, issuer: pair[2] as string })
   }
-  return { fingerprints, serials }
+  return set
 }
+
+/** Whether two lists deny the same certificates. */
+export const isSameSet = (a: DenySet, b: DenySet): boolean =>
+  isSame(a.fingerprints, b.fingerprints) && isSame(a.serials, b.serials)
+
+function isSame(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  if (a.size !== b.size) return false
+  for (const item of a) if (!b.has(item)) return false
+  return true
+}
+
+class GrowingSet implements DenySet {
+  readonly fingerprints = new Set<string>()
+  readonly serials = new Set<string>()
+  readonly #names = new Map<string, readonly DistinguishedName[]>()
+  size = 0
+
+  /** What nearly all lines of a long list are. */
+  addPlain(written: string): boolean {
+    if (written.length !== 64 || !/^[0-9a-f]{64}$/.test(written)) return false
+    this.fingerprints.add(written)
+    this.size++
+    return true
+  }
+
+  addFingerprint(place: string, written: string): void {
+    this.fingerprints.add(fingerprintOf(place, written))
+    this.size++
+  }
+
+  /** In both orders of the name: openssl prints the one that RFC 4514 does not, and nobody should find out that an entry denied nobody. */
+  addPair(place: string, { issuer, serialNumber }: { issuer: string; serialNumber: string }): void {
+    const number = serialNumberOf(place, serialNumber)
+    for (const name of this.#namesOf(place, issuer)) this.serials.add(serialKey(name, number))
+    this.size++
+  }
+
+  /** Long lists name few issuers. */
+  #namesOf(place: string, issuer: string): readonly DistinguishedName[] {
+    const known = this.#names.get(issuer)
+    if (known !== undefined) return known
+    const name = issuerOf(place, issuer)
+    const names = [name, name.reversed()]
+    this.#names.set(issuer, names)
+    return names
+  }
+}
+
+function textOf(where: string, octets: Uint8Array): string {
+  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('utf8')
+  if (!/[\0\ufffd]/.test(text)) return text.startsWith('\ufeff') ? text.slice(1) : text
+  throw new ClientCertConfigError(`${where}: is not text in UTF-8 — write one fingerprint a line`)
+}
+
+const kindOf = (value: unknown) => (value === null ? 'null' : typeof value)
 
 const isKeyed = (entry: unknown, keys: readonly string[]) =>
   typeof entry === 'object' &&
@@ -77,22 +129,29 @@ function fingerprintOf(place: string, written: string): string {
   const reason = /^[0-9a-f]{40}$/.test(hex)
     ? 'is SHA-1 (20 octets), not SHA-256'
     : 'is not SHA-256 (32 octets of hexadecimal)'
-  throw new ClientCertConfigError(`${place}: ${JSON.stringify(written)} ${reason} — ${advice}`)
+  throw new ClientCertConfigError(`${place}: ${quote(written)} ${reason} — ${advice}`)
 }
 
-function pairOf(place: string, { issuer, serialNumber }: { issuer: string; serialNumber: string }): string {
-  const hex = serialNumber.replaceAll(':', '')
-  if (!/^[0-9A-Fa-f]+$/.test(hex)) {
-    throw new ClientCertConfigError(
-      `${place}: serial number ${JSON.stringify(serialNumber)} is not hexadecimal — openssl x509 -noout -serial`,
-    )
-  }
+function serialNumberOf(place: string, written: string): Uint8Array {
+  const hex = written.replace(/^serial=/i, '').replaceAll(':', '')
+  const refuse = (reason: string) => new ClientCertConfigError(`${place}: serial number ${quote(written)} ${reason}`)
+  if (!/^[0-9A-Fa-f]+$/.test(hex)) throw refuse('is not hexadecimal — openssl x509 -in client.pem -noout -serial')
+  const digits = hex.replace(/^0+/, '')
+  if (digits.length > 2 * limits.serialNumberBytes)
+    throw refuse(`has more than ${limits.serialNumberBytes} octets — a fingerprint stands alone, without an issuer`)
+  return Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex')
+}
+
+function issuerOf(place: string, written: string): DistinguishedName {
   try {
-    return serialKey(DistinguishedName.parse(issuer), Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex'))
+    const name = DistinguishedName.parse(written.replace(/^issuer=\s*/i, ''))
+    if (!name.isEmpty) return name
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    throw new ClientCertConfigError(`${place}: issuer: ${error.message} — openssl x509 -noout -issuer -nameopt RFC2253`)
+    const fix = 'openssl x509 -in client.pem -noout -issuer -nameopt RFC2253'
+    throw new ClientCertConfigError(`${place}: issuer: ${error.message} — ${fix}`)
   }
+  throw new ClientCertConfigError(`${place}: issuer is empty — every certificate has one`)
 }
 
 /** The pair that names a certificate (RFC 5280 §4.1.2.2): leading zeros of the number do not count. */

@@ -1,13 +1,21 @@
 import { channel } from 'node:diagnostics_channel'
 
-/** What happens to revocation data, for whoever watches. Texts that came from a peer are quoted and bounded. */
+/**
+ * What happens to revocation data, for whoever watches: facts. Names of issuers and addresses may be a peer's, and are as he wrote them; whoever prints
+ * them quotes them (`JSON.stringify`). Reasons and messages of errors are sentences, in which that is done.
+ */
 export type RevocationEvent =
   /** CRLs were read, and take effect. */
   | { readonly type: 'crl-loaded'; readonly where: string; readonly crls: readonly CrlSummary[] }
   /** CRLs could not be read or fetched; the former ones hold until they end. */
   | { readonly type: 'crl-failed'; readonly where: string; readonly error: Error }
-  /** A CRL that was read is past its nextUpdate, and nothing newer is known. */
-  | { readonly type: 'crl-ended'; readonly where: string; readonly issuer: string; readonly nextUpdate: Date }
+  /** A CRL of the operator's own sources has ended, by its nextUpdate or by maxAge, and nothing newer is known. Said once. */
+  | {
+      readonly type: 'crl-ended'
+      readonly where: string
+      readonly issuer: string
+      readonly nextUpdate: Date | undefined
+    }
   /** A deny list was read, and takes effect. */
   | { readonly type: 'deny-list-loaded'; readonly where: string; readonly entries: number }
   | { readonly type: 'deny-list-failed'; readonly where: string; readonly error: Error }

@@ -11,8 +11,8 @@ export class KnownCrl {
   readonly where: string
   /** RFC 5280 §5.2.4: two CRLs of one scope say the same kind of thing about the same certificates; the newer replaces the older. */
   readonly scope: string
-  /** A certificate of its issuer was found to have signed it. */
-  isSigned = false
+  /** The SubjectPublicKeyInfo that was found to have signed it. Without one it may be forged, or nobody who knows its issuer has asked yet. */
+  signer: Uint8Array | undefined
 
   constructor(crl: CertificateRevocationList, index: CrlIndex, where: string) {
     this.crl = crl
@@ -42,15 +42,22 @@ export class KnownCrl {
     }
   }
 
-  /**
-   * RFC 5280 §5.2, §5.3: a critical extension that is not understood here, or one that must not be critical (§5.2.1, §5.2.3, §5.2.6, §5.2.7) and whose
-   * CA therefore meant something else by it. The CRL must not be used for any certificate.
-   */
-  get unusableExtension(): string | undefined {
+  /** Why it must not be used for any certificate, and what to do about it. Who signed it is another matter. */
+  get flaw(): { readonly reason: string; readonly fix: string } | undefined {
     const misused = this.crl.extensionList.find(
       ({ oid: identifier, critical }) => critical && nonCritical.has(identifier),
     )
-    return this.crl.unknownCriticalExtension ?? this.index.unknownCriticalExtension ?? misused?.oid
+    // §5.2, §5.3: not understood here, or its CA means something else by it than §5.2.1, §5.2.3, §5.2.6 and §5.2.7 do, which do not let it be critical.
+    const critical = this.crl.unknownCriticalExtension ?? this.index.unknownCriticalExtension ?? misused?.oid
+    if (critical !== undefined)
+      return {
+        reason: `has the critical extension ${critical}, which is not known here or must not be critical`,
+        fix: 'it must not be used (RFC 5280 §5.2); have the CA issue one without it',
+      }
+    // §5.2.3: in all CRLs but those of version 1, which have no place for it. OpenSSL does without; limbo's crl::crlnumber-missing does not.
+    if (this.crl.version > 1 && this.crl.extensions.cRLNumber === undefined)
+      return { reason: 'has no cRLNumber', fix: 'RFC 5280 §5.2.3 requires it; have the CA number its CRLs' }
+    return undefined
   }
 }
 
@@ -62,21 +69,26 @@ const nonCritical: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Whether `newer` makes `older` of the same scope superfluous. Time decides, and the numbers break a tie. A CRL that is newer by time and older by
- * number contradicts itself: while the other still holds, both are heard.
+ * Whether `newer` makes `older` of the same scope superfluous. Time decides. Both are heard where they tie (one second may hold two CRLs, and whoever
+ * takes the wrong one admits the revoked); where the one that is newer by time is older by number, until the other is over; and where the older is
+ * a delta CRL that starts from an earlier CRL, and so says more.
  *
- * @param at milliseconds since 1970
+ * @param isOver the older one's end has passed
  */
-export function replaces(newer: KnownCrl, older: KnownCrl, at: number): boolean {
+export function replaces(newer: KnownCrl, older: KnownCrl, isOver: boolean): boolean {
+  if (older.isDelta !== newer.isDelta) return older.isDelta && !isAhead(older, newer)
   const [a, b] = [newer.crl, older.crl]
-  const [numberA, numberB] = [a.extensions.cRLNumber, b.extensions.cRLNumber]
-  const isNumbered = numberA !== undefined && numberB !== undefined
-  if (a.thisUpdate === b.thisUpdate) return isNumbered && numberA > numberB
-  if (a.thisUpdate < b.thisUpdate) return false
-  return !isNumbered || numberA >= numberB || isOver(b.nextUpdate, at)
+  const { deltaCRLIndicator: baseA = 0n, cRLNumber: numberA = 0n } = a.extensions
+  const { deltaCRLIndicator: baseB = 0n, cRLNumber: numberB = numberA } = b.extensions
+  if (a.thisUpdate <= b.thisUpdate || baseA > baseB) return false
+  return numberA >= numberB || isOver
 }
 
-const isOver = (nextUpdate: number | undefined, at: number) => nextUpdate !== undefined && nextUpdate < at
+/** §5.2.4 (d): the complete CRL may not know yet what the delta CRL says. */
+export function isAhead({ crl: delta }: KnownCrl, { crl: complete }: KnownCrl): boolean {
+  const [a, b] = [delta.extensions.cRLNumber, complete.extensions.cRLNumber]
+  return (a !== undefined && b !== undefined && a > b) || delta.thisUpdate > complete.thisUpdate
+}
 
 /** The same order for any order of supply: the newest first. */
 export function byAge(a: KnownCrl, b: KnownCrl): number {

@@ -10,6 +10,7 @@ import { oid } from '../x509/oid.js'
 import {
   type CertificateChecker,
   type CertificateStatus,
+  type ManagedChecker,
   type StatusQuestion,
   statusOfPath,
 } from './certificate-status.js'
@@ -19,6 +20,7 @@ import { isFinal, judgeOcspResponse, type OcspAnswer } from './ocsp-answer.js'
 import { OcspMemory, type RememberedAnswer } from './ocsp-memory.js'
 import { type OcspOptions, type OcspSettings, resolveOcspOptions } from './ocsp-options.js'
 import { delegateIs, nobodyToAsk, notKnown, replayed, sentenceFor, wasClosed } from './ocsp-sentence.js'
+import { factAndFix } from './sentence-halves.js'
 
 export type { OcspIssuer, OcspOptions } from './ocsp-options.js'
 
@@ -43,7 +45,7 @@ const urlsOfCertificate = 4
  * const revocation = ocsp({ responder: 'http://ocsp.corp.example/' })
  * const auth = createAuthenticator({ trust: './clients-ca.pem', revocation })
  */
-export function ocsp(options: OcspOptions = {}): CertificateChecker {
+export function ocsp(options: OcspOptions = {}): ManagedChecker {
   return new OcspChecker(resolveOcspOptions(options))
 }
 
@@ -53,7 +55,7 @@ type Outcome =
   /** `passing`: it says nothing about the next moment. */
   | { readonly reason: string; readonly passing?: boolean }
 
-class OcspChecker implements CertificateChecker {
+class OcspChecker implements ManagedChecker {
   readonly name = 'ocsp'
   readonly #settings: OcspSettings
   readonly #memory = new OcspMemory()
@@ -71,11 +73,16 @@ class OcspChecker implements CertificateChecker {
   }
 
   get generation(): number {
-    return this.#generation + (this.#settings.delegateChecker?.generation ?? 0)
+    const closed = this.#closing.signal.aborted ? 1 : 0
+    return this.#generation + closed + (this.#settings.delegateChecker?.generation ?? 0)
+  }
+
+  get leafOnly(): boolean {
+    return this.#settings.leafOnly
   }
 
   check(path: CertificationPath, at: Date, context: RevocationContext): Promise<RevocationStatus> {
-    return statusOfPath(this, path, at, context, { leafOnly: this.#settings.leafOnly })
+    return statusOfPath(this, path, at, context, { leafOnly: this.leafOnly })
   }
 
   async ready(): Promise<void> {
@@ -243,7 +250,7 @@ class OcspChecker implements CertificateChecker {
 const keyOf = ({ certificate, issuer }: StatusQuestion): string =>
   Buffer.from(certIdOf(certificate, issuer, 'sha256').der).toString('latin1')
 
-const unknown = (reason: string): CertificateStatus => ({ status: 'unknown', reason })
+const unknown = (sentence: string): CertificateStatus => ({ status: 'unknown', ...factAndFix(sentence) })
 
 function statusFrom({ answer, refreshFrom, freshUntil, url }: RememberedAnswer, at: number): CertificateStatus {
   const { status, reason, since, usableUntil } = answer

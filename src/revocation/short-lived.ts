@@ -1,6 +1,6 @@
-import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
-import type { CertificateChecker, CertificateStatus, StatusQuestion } from './certificate-status.js'
-import { CombinedChecker, expectCertificateChecker } from './combined-checker.js'
+import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
+import type { CertificateChecker, CertificateStatus, ManagedChecker, StatusQuestion } from './certificate-status.js'
+import { CombinedChecker, expectCertificateChecker, hasDenyList, isNeverUnknown } from './combined-checker.js'
 
 export interface SkipShortLivedOptions {
   /** Seconds between notBefore and notAfter below which an end entity is not asked about. At most 10 days. */
@@ -14,14 +14,19 @@ const longest = 10 * 86_400
 
 /**
  * Does not ask about end entities that end before anybody could revoke them: CAs that issue for hours publish nothing about them. Their issuers are
- * asked about as always, and a deny list in the same `firstDefinite` still counts.
+ * asked about as always. A deny list stands beside it, in `firstDefinite`, where it counts for them too; within it, it would be passed over, and is
+ * refused.
  *
  * @example
- * revocation: skipShortLived(crl({ directory: './crls' }), { lifetimeBelow: 86_400 })
+ * revocation: firstDefinite(denyList({ file: './deny.txt' }), skipShortLived(crl({ directory: './crls' }), { lifetimeBelow: 86_400 }))
  */
-export function skipShortLived(checker: CertificateChecker, options: SkipShortLivedOptions): CertificateChecker {
+export function skipShortLived(checker: CertificateChecker, options: SkipShortLivedOptions): ManagedChecker {
   expectCertificateChecker('skipShortLived', checker)
   const { lifetimeBelow, noRevAvail } = digest(options)
+  if (hasDenyList(checker))
+    throw refuse(
+      'the deny list in it would be passed over — firstDefinite(denyList({ … }), skipShortLived(crl({ … }), { … }))',
+    )
   const isSkipped = ({ certificate, depth }: StatusQuestion) => {
     if (depth !== 0) return false
     const lifetime = (certificate.notAfter - certificate.notBefore) / 1000
@@ -29,19 +34,22 @@ export function skipShortLived(checker: CertificateChecker, options: SkipShortLi
   }
   const statusOf = async (question: StatusQuestion): Promise<CertificateStatus> =>
     isSkipped(question) ? { status: 'good', validUntil: Number.POSITIVE_INFINITY } : checker.statusOf(question)
-  return new CombinedChecker({ name: `skipShortLived(${checker.name})`, parts: [checker], statusOf })
+  const name = `skipShortLived(${checker.name})`
+  return new CombinedChecker({ name, parts: [checker], statusOf, neverUnknown: isNeverUnknown(checker) })
 }
 
+const refuse = (reason: string) => new ClientCertConfigError(`skipShortLived: ${reason}`)
+
 function digest(options: SkipShortLivedOptions): Required<SkipShortLivedOptions> {
-  const refuse = (reason: string) => new ClientCertConfigError(`skipShortLived: ${reason}`)
   if (typeof options !== 'object' || options === null) throw refuse('expected options — { lifetimeBelow: 86_400 }')
   refuseUnknownOptions('skipShortLived', options, ['lifetimeBelow', 'noRevAvail'])
+  refuseUndefinedOptions('skipShortLived', options)
   const { lifetimeBelow, noRevAvail = false } = options
   if (typeof noRevAvail !== 'boolean') throw refuse('noRevAvail is true or false')
   if (lifetimeBelow === undefined && !noRevAvail)
     throw refuse('says nothing — { lifetimeBelow: 86_400 } or { noRevAvail: true }')
   const fits =
     lifetimeBelow === undefined || (Number.isFinite(lifetimeBelow) && lifetimeBelow > 0 && lifetimeBelow <= longest)
-  if (!fits) throw refuse(`lifetimeBelow is a number of seconds up to ${longest}, got ${JSON.stringify(lifetimeBelow)}`)
+  if (!fits) throw refuse(`lifetimeBelow is a number of seconds up to ${longest}, got ${String(lifetimeBelow)}`)
   return { lifetimeBelow: lifetimeBelow ?? 0, noRevAvail }
 }

@@ -10,7 +10,7 @@ import { KnownCrl } from './known-crl.js'
 /** Callers give the same CRLs again and again: what was read of one, and who signed it, is kept while its octets are there. */
 const known = new WeakMap<Uint8Array, Promise<KnownCrl | undefined>>()
 
-const status = new CrlStatus({ skew: 0, maxAge: Number.POSITIVE_INFINITY })
+const status = new CrlStatus({ skew: 0, maxAge: Number.POSITIVE_INFINITY, remembersSigners: false })
 
 /** Checks by CRLs a caller hands over: each stands on its own, and one that cannot be read is as good as none. */
 export async function suppliedCrls(ders: readonly Uint8Array[]): Promise<RevocationChecker> {

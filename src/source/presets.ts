@@ -19,7 +19,7 @@ export interface Preset {
   readonly chainInValue: boolean
   /** Octets of header for one octet of DER, for the check of maxHeaderSize. */
   readonly expansion: number
-  /** Values that say "no certificate", beside the empty one. */
+  /** What it writes where there is no certificate, beside nothing and an empty value. */
   readonly absent: readonly string[]
   /** The one value of the product's verdict that says "verified", and those that say "there was no certificate". */
   readonly status?: { readonly accepts: string; readonly none: readonly string[] }
@@ -296,6 +296,12 @@ export const presets: { readonly [name in PresetName]: Preset } = {
     whereToLook: 'tls-metadata-headers with inject_client_cert_details, beside a plugin that asks for the certificate',
   },
 }
+
+/**
+ * Values that say "no certificate", whichever product sends them: a proxy may pass on what another one, or a wrapping of colons, made of
+ * nothing. None of them can be a certificate in any format.
+ */
+export const absentForms: ReadonlySet<string> = new Set(Object.values(presets).flatMap(({ absent }) => absent))
 
 /** Sources that forward text about a certificate and never the certificate: what they say cannot be validated. */
 export const textOnly: Readonly<Record<string, string>> = {

@@ -16,9 +16,11 @@ export interface FileKind {
   readonly maximumBytes: number
   /** What to put into an empty directory. */
   readonly content: string
+  /** An empty directory says something, too. */
+  readonly mayBeEmpty?: boolean
 }
 
-const trustFiles: FileKind = {
+export const trustFiles: FileKind = {
   endings: ['.pem', '.crt', '.cer', '.der'],
   maximumBytes: limits.trustFileBytes,
   content: 'CA certificates',
@@ -55,7 +57,7 @@ export function readOperatorDirectory(option: string, path: string, kind: FileKi
   const names = attempt(option, path, () => readdirSync(path)).filter(
     (name) => !name.startsWith('.') && endings.some((ending) => name.toLowerCase().endsWith(ending)),
   )
-  if (names.length === 0) {
+  if (names.length === 0 && kind.mayBeEmpty !== true) {
     throw new ClientCertConfigError(`${option}: ${path} holds no ${endings.join(', ')} file — put the ${content} there`)
   }
   return names.sort().map((name) => readOperatorFile(option, join(path, name), kind))
@@ -73,6 +75,10 @@ function attempt<T>(option: string, path: string, read: () => T): T {
     )
   }
 }
+
+/** Whether reading failed, and not what was read: it may succeed the next time, although nothing was changed. */
+export const isReadFailure = (error: unknown): boolean =>
+  error instanceof ClientCertConfigError && (error.cause as NodeJS.ErrnoException | undefined)?.syscall !== undefined
 
 function adviceFor(code: string | undefined): string {
   if (code === 'ENOENT') return 'is the path right? It is relative to the working directory of the process'

@@ -143,7 +143,11 @@ function directoryPart(option: string, directory: string, name: string | undefin
 
 function storePart(option: string, store: TrustStore, name: string | undefined, use: BundleUse): Part {
   const load = () => {
-    const { anchors, pinned } = store.current()
+    const { anchors, pinned, bindsNames } = store.current()
+    if (bindsNames)
+      throw new ClientCertConfigError(
+        `${option}: a store that keeps domains apart (${store.label}) cannot be one of several, where they would be one — trust: spiffeBundles({ … }) alone`,
+      )
     if (use === 'pinned' || use === 'pinnedKeys')
       throw new ClientCertConfigError(`${option}: takes files or bytes, not a TrustStore`)
     return { anchors: anchors.map((anchor) => named(anchor.certificate, name ?? anchor.name)), pinned }

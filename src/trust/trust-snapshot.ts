@@ -45,6 +45,16 @@ export class TrustSnapshot {
     this.generation = ++generations
   }
 
+  /** What may vouch for this end entity: a store of domains that are kept apart answers with the end entity's own. May throw a refusal. */
+  trustFor(_endEntity: Certificate): TrustSnapshot {
+    return this
+  }
+
+  /** Whether {@link trustFor} binds the names of an end entity to its anchors, so that a rule about a name says whose. */
+  get bindsNames(): boolean {
+    return false
+  }
+
   /** Anchors whose subject is this name. */
   bySubject(name: DistinguishedName): readonly TrustAnchor[] {
     return this.#bySubject.get(name.comparisonKey) ?? none

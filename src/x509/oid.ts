@@ -167,3 +167,10 @@ const usageNames: ReadonlyMap<string, string> = new Map([
 
 /** The standard's name of an extended key usage, or its identifier. */
 export const usageName = (identifier: string): string => usageNames.get(identifier) ?? identifier
+
+const usagesByName: ReadonlyMap<string, string> = new Map(
+  [...usageNames].map(([identifier, name]) => [name, identifier]),
+)
+
+/** The identifier of an extended key usage by its standard's name; undefined for a name that is not known. */
+export const usageOf = (name: string): string | undefined => usagesByName.get(name)

@@ -237,7 +237,7 @@ describe('I-12: frozen through and through', () => {
 })
 
 describe('what is written of it', () => {
-  test('toJSON has every field but the octets', () => {
+  test('O-06: toJSON has every field but the octets', () => {
     const json = JSON.parse(JSON.stringify(identity))
     expect(Object.keys(json).sort()).toEqual(
       [
@@ -250,6 +250,8 @@ describe('what is written of it', () => {
         'notBefore',
         'policies',
         'publicKeyPin',
+        'publicKey',
+        'extendedKeyUsage',
         'serialNumber',
         'subject',
         'via',

@@ -47,7 +47,7 @@ describe('what the line says', () => {
     const headers = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'PUT' }
     expect((await getPlain(await serveHttp(bare(auth)), { method: 'OPTIONS', headers })).status).toBe(401)
     expect(lines[0]).toBe(
-      'ERR_CLIENT_CERT_ABSENT: on a CORS preflight (Origin "https://app.example"), for which browsers send no certificate — mount cors() before clientCert(); a proxy with verify "on" must be "optional"',
+      'ERR_CLIENT_CERT_ABSENT: on a CORS preflight (Origin "https://app.example"), for which browsers send no certificate — mount cors() before clientCert(), or preflight: \'answer\'; a proxy with verify "on" must be "optional"',
     )
   })
 
@@ -258,10 +258,10 @@ describe('RFC 9440 §2.4: what caches are told', () => {
         expect(headers['www-authenticate']).toBe('ClientCertificate')
       })
 
-      test('vary names the fields', async () => {
+      test('vary names the fields; a refusal is not to be stored all the same', async () => {
         const port = await serve({ caching: 'vary' })
         expect(cacheOf(await getPlain(port, { headers: headers() }))).toEqual([undefined, 'x-ssl-client-cert'])
-        expect(cacheOf(await getPlain(port))).toEqual([undefined, 'x-ssl-client-cert'])
+        expect(cacheOf(await getPlain(port))).toEqual(['no-store', 'x-ssl-client-cert'])
       })
 
       test('nothing where the application sees to it, nothing on what was skipped, nothing for direct TLS', async () => {

@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 
 const repository = join(import.meta.dirname, '../..')
 const bin = (path: string) => join(repository, 'node_modules', path)
-const peers = ['express', 'koa', '@types', '@peculiar/x509', 'asn1js', 'reflect-metadata']
+const peers = ['express', 'fast-xml-parser', 'koa', '@types', '@peculiar/x509', 'asn1js', 'reflect-metadata']
 
 let folder: string
 let tarball: string
@@ -57,7 +57,7 @@ const read = (file: string) => readFileSync(join(packed, file), 'utf8')
 describe('the tarball', () => {
   test('holds the build, the texts, the manifest and nothing else', () => {
     const texts = files().filter((file) => !file.startsWith('dist/'))
-    expect(texts).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+    expect(texts).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'rules.schema.json'])
     expect(files().filter((file) => !/\.(js|d\.ts|js\.map)$/.test(file) && file.startsWith('dist/'))).toEqual([
       'dist/cjs/package.json',
     ])
@@ -111,13 +111,15 @@ describe('an application', () => {
   const seen = {
     express: answers,
     koa: answers,
+    apim: 'report-only',
+    oauth: 'not-bound',
     path: [true, false, 'ERR_CLIENT_CERT_UNKNOWN_ISSUER'],
     errors: [true, true, false, true],
   }
 
   test.each([
-    ['imports all six entries', ['run.mjs']],
-    ['requires all six entries', ['run.cjs']],
+    ['imports all eight entries', ['run.mjs']],
+    ['requires all eight entries', ['run.cjs']],
     ['requires the CommonJS copy, as tools do that do not know module-sync', withoutRequireOfEsm],
   ])('%s and knows its clients', async (_, args) => {
     const { stdout, stderr } = await run(process.execPath, args, consumer)

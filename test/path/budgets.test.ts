@@ -8,8 +8,13 @@ import { connect, createServer, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createAuthenticator } from '../../src/core/authenticator.js'
 import { ClientCertConfigError, deny } from '../../src/errors.js'
+import type { ClientIdentity } from '../../src/identity/identity.js'
 import { limits } from '../../src/limits.js'
 import { strictProfile } from '../../src/path/profile.js'
+import { outcomeLines } from '../../src/rules/outcome.js'
+import { judge, type Rule } from '../../src/rules/rule.js'
+import { ruleFromText } from '../../src/rules/rule-document.js'
+import * as rules from '../../src/rules.js'
 import { forwardedHeader } from '../../src/source/forwarded-header.js'
 import { HeaderMemory } from '../../src/source/header-memory.js'
 import { proxySecret } from '../../src/source/proxy-secret.js'
@@ -560,6 +565,38 @@ describe('what a peer sends', () => {
     // At the limit it is read: and then it is no PEM.
     truncateSync(file, limits.trustFileBytes)
     expect(load).not.toThrow(/the limit is/)
+  })
+
+  const nobody = {} as ClientIdentity
+  const no = rules.custom('no', () => false)
+  const manyOf = async (count: number) =>
+    judge(rules.any(...(Array.from({ length: count }, () => no) as [Rule])), nobody, undefined, 0)
+
+  limit('outcomeEntries', 'of a combination of more rules the outcomes of the first are kept', async () => {
+    expect((await manyOf(limits.outcomeEntries)).of).toHaveLength(limits.outcomeEntries)
+    expect((await manyOf(limits.outcomeEntries + 1)).of).toHaveLength(limits.outcomeEntries)
+  })
+
+  limit('outcomeLines', 'an explanation of more lines ends in an ellipsis', async () => {
+    const nested = async (groups: number, rest: number) => {
+      const group = rules.any(...(Array.from({ length: 14 }, () => no) as [Rule]))
+      const rule = rules.any(
+        ...(Array.from({ length: groups }, () => group) as [Rule]),
+        ...Array.from({ length: rest }, () => no),
+      )
+      return outcomeLines(await judge(rule, nobody, undefined, 0), { names: true })
+    }
+    // One line for the whole, fifteen for each group.
+    expect(await nested(2, 1)).toHaveLength(limits.outcomeLines)
+    expect((await nested(2, 1)).at(-1)).not.toBe('…')
+    expect(await nested(2, 2)).toHaveLength(limits.outcomeLines + 1)
+    expect((await nested(2, 2)).at(-1)).toBe('…')
+  })
+
+  limit('documentDepth', 'a rule document that is nested deeper is refused', () => {
+    const nested = (depth: number) => `{"allow":${'{"not":'.repeat(depth)}{"commonName":"a"}${'}'.repeat(depth)}}`
+    expect(() => ruleFromText('rules', nested(limits.documentDepth - 2))).not.toThrow()
+    expect(() => ruleFromText('rules', nested(limits.documentDepth - 1))).toThrow(/nested more than 64 deep/)
   })
 
   describe('in a handshake', () => {

@@ -8,7 +8,7 @@ import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import tls, { type SecureVersion } from 'node:tls'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import {
   type Authenticator,
   createAuthenticator,
@@ -26,6 +26,9 @@ import {
   type TestPki,
 } from '../../src/testing.js'
 import { type Edit, type ProxyName, programOf, type RunningProxy, startProxy } from '../support/proxies.js'
+
+// Keys of RSA-4096 take seconds where other processes share the machine.
+jest.setTimeout(60_000)
 
 /** Who the application takes the client for, the code of its refusal, or that the proxy let nobody through. */
 type Outcome = string

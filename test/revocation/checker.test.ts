@@ -82,7 +82,7 @@ describe('what a checker answers', () => {
     expect([error.code, error.status, error.headers]).toEqual([
       'ERR_CLIENT_CERT_REVOCATION_UNKNOWN',
       503,
-      { 'Retry-After': '5' },
+      { 'Cache-Control': 'no-store', 'Retry-After': '5' },
     ])
     expect(error.help).toBe(
       'no revocation status for "CN=alice": the CRL ended 3 h ago — make the CRL or responder reachable and fresh',

@@ -157,18 +157,26 @@ describe('R-14: each host is asked by few at once, and the others wait in line',
     expect(await isSettled(Promise.any(stuck))).toBe(false)
   })
 
+  const letIn = (port: number) => ({ allowHosts: [`127.0.0.1:${port}`], allowPrivateNetworks: ['127.0.0.1'] })
+
   test('URLs of certificates do not hold up the operator’s, at the same host', async () => {
     const responder = await startResponder({ answer: document, fault: 'hang-before-answer' })
-    const networks = { allowHosts: [`127.0.0.1:${responder.port}`], allowPrivateNetworks: ['127.0.0.1'] }
-    const made = fetcher({ timeoutMilliseconds: 500, ...networks })
+    const made = fetcher(letIn(responder.port))
     const stuck = range(50).map((i) => made.fetch(from(`${responder.url}/${i}`, { configured: false })))
     while (responder.requests.length < limits.fetchesPerHost) await wait(1)
     await responder.misbehave(undefined)
     expect(await outcomeOf(made.fetch(from(responder)), document)).toBe('intact')
     expect(await isSettled(Promise.any(stuck))).toBe(false)
-    // The host is dead to those of certificates, once all have run into it; the operator's do not hear of it.
-    await countsOf(stuck)
-    expect((await failureOf(made.fetch(from(responder, { configured: false })))).detail.remembered).toBe(true)
+  })
+
+  test('what certificates’ URLs ran into is not held against the operator’s, at the same host', async () => {
+    const responder = await startResponder({ answer: document })
+    await responder.misbehave('refuse-connection')
+    const made = fetcher(letIn(responder.port))
+    const theirs = from(responder, { configured: false })
+    expect((await failureOf(made.fetch(theirs))).failure).toBe('connect')
+    await responder.misbehave(undefined)
+    expect((await failureOf(made.fetch(theirs))).detail.remembered).toBe(true)
     expect(await outcomeOf(made.fetch(from(responder)), document)).toBe('intact')
   })
 

@@ -30,7 +30,10 @@ const signed = (offset: number, plan: SinglePlan = {}): ResponsePlan => ({
   producedAt: iso(offset),
   singles: [{ thisUpdate: iso(offset), nextUpdate: iso(offset + hour), ...plan }],
 })
-const reasonOf = (status: CertificateStatus) => (status.status === 'unknown' ? status.reason : status.status)
+const reasonOf = (status: CertificateStatus) =>
+  status.status === 'unknown'
+    ? [status.reason, status.fix].filter((part) => part !== undefined).join(' — ')
+    : status.status
 const validUntil = (status: CertificateStatus) => (status.status === 'good' ? status.validUntil : Number.NaN)
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -116,7 +119,7 @@ describe('options', () => {
     expect([asked, it.requests.map(({ url }) => url)]).toEqual([['CN=CA 64'], ['http://a.test/']])
     const other = forge({ subject: 'Other CA' })
     expect(reasonOf(await it.ask({ issuer: other, leaf: forge({ subject: 'bob', issuer: other }) }))).toBe(
-      'no OCSP responder is configured for "CN=Other CA", and its certificate names none over http; responder: has to name it, or leafOnly: true where only clients have one',
+      'no OCSP responder is configured for "CN=Other CA", and its certificate names none over http — responder: has to name it, or leafOnly: true where only clients have one',
     )
   })
 
@@ -282,7 +285,7 @@ describe('answers', () => {
     const it = scene()
     it.reply = it.says(single({ status: unknown }))
     const expected =
-      'OCSP responder "http://ocsp.test/" does not know this certificate; does it have what this CA has issued?'
+      'OCSP responder "http://ocsp.test/" does not know this certificate — does it have what this CA has issued?'
     expect(reasonOf(await it.ask())).toBe(expected)
     expect(reasonOf(await it.ask())).toBe(expected)
     expect(it.requests).toHaveLength(1)
@@ -296,17 +299,17 @@ describe('answers', () => {
     [
       'an error status',
       errorResponse(6),
-      'OCSP responder "http://ocsp.test/": it answered unauthorized; it does not answer for this issuer: is it the right responder?',
+      'OCSP responder "http://ocsp.test/": it answered unauthorized — it does not answer for this issuer: is it the right responder?',
     ],
     [
       'malformed',
       Buffer.from('<html>'),
-      'OCSP responder "http://ocsp.test/": its answer is malformed at octet 2: element is longer than what holds it; is an OCSP responder at that URL?',
+      'OCSP responder "http://ocsp.test/": its answer is malformed at octet 2: element is longer than what holds it — is an OCSP responder at that URL?',
     ],
     [
       'about somebody else',
       respond(certIdOfForged(forge({ issuer: ca }), ca), ca),
-      "OCSP responder \"http://ocsp.test/\": it answered about another certificate; it may know the other hash only: hash: 'sha1' or 'sha256'",
+      "OCSP responder \"http://ocsp.test/\": it answered about another certificate — it may know the other hash only: hash: 'sha1' or 'sha256'",
     ],
   ])('one that is %s is named with what to do', async (_, reply, expected) => {
     const it = scene()
@@ -317,7 +320,7 @@ describe('answers', () => {
   test('a page of a captive portal says so', async () => {
     const it = scene()
     it.reply = { bytes: Buffer.from('<html>'), contentType: 'text/html' }
-    expect(reasonOf(await it.ask())).toContain('(it says "text/html"); is an OCSP responder at that URL?')
+    expect(reasonOf(await it.ask())).toContain('(it says "text/html") — is an OCSP responder at that URL?')
   })
 
   test('tryLater is asked again, twice', async () => {
@@ -552,7 +555,7 @@ describe('replays', () => {
     it.time = at + 10 * minute
     it.reply = it.says(signed(-minute, { nextUpdate: iso(hour) }))
     expect(reasonOf(await it.ask())).toBe(
-      'OCSP responder "http://ocsp.test/": its answer is of 2026-11-20T11:59:00Z, and one of 2026-11-20T12:00:00Z was seen before; a replay, or one of several responders lags behind',
+      'OCSP responder "http://ocsp.test/": its answer is of 2026-11-20T11:59:00Z, and one of 2026-11-20T12:00:00Z was seen before — a replay, or one of several responders lags behind',
     )
     it.time += 5 * second
     it.reply = it.says(signed(0, { nextUpdate: iso(hour) }))
@@ -700,11 +703,11 @@ describe('delegates whose status somebody else knows', () => {
   test.each<[CertificateStatus, string]>([
     [
       { status: 'revoked', reason: 'keyCompromise' },
-      'OCSP responder "http://ocsp.test/": its delegate "CN=responder" is revoked; have the CA certify another one',
+      'OCSP responder "http://ocsp.test/": its delegate "CN=responder" is revoked — have the CA certify another one',
     ],
     [
       { status: 'unknown', reason: 'no CRL' },
-      'OCSP responder "http://ocsp.test/": its delegate "CN=responder" is of unknown status (no CRL); have the CA certify another one',
+      'OCSP responder "http://ocsp.test/": its delegate "CN=responder" is of unknown status (no CRL) — have the CA certify another one',
     ],
   ])('are not where it is %j', async (answer, expected) => {
     const delegates = crl()

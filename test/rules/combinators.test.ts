@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
 import { ClientCertConfigError } from '../../src/errors.js'
 import type { ClientIdentity } from '../../src/identity/identity.js'
-import { all, any, custom, demand, isRule, not, type Rule, type RuleOutcome } from '../../src/rules/rule.js'
+import { all, any, not } from '../../src/rules/combinators.js'
+import { custom } from '../../src/rules/custom.js'
+import { isFailed } from '../../src/rules/outcome.js'
+import { isRule, judge, type Rule, type RuleOutcome, refusalBy } from '../../src/rules/rule.js'
 import { thrownBy } from '../support/pki.js'
 
 const nobody = {} as ClientIdentity
@@ -110,24 +113,28 @@ describe('evaluation', () => {
     expect((await outcomeOf(rule)).holds).toBe(false)
   })
 
-  test('a combination reads the request if one of its rules does', () => {
+  test('a combination is of the identity alone if each of its rules is', () => {
     const ofIdentity = custom('id', () => true, { remember: 'identity' })
     expect(
       [yes, ofIdentity, not(ofIdentity), not(yes), all(ofIdentity, ofIdentity), any(ofIdentity, yes)].map(
-        (rule) => rule.readsRequest,
+        (rule) => rule.isOfIdentity,
       ),
-    ).toEqual([true, false, false, true, false, true])
+    ).toEqual([false, true, true, false, true, false])
   })
 
-  test('demand throws the refusal with rule, reason and hint; and nothing where the rule holds', async () => {
-    await expect(demand(all(yes), nobody, undefined)).resolves.toBeUndefined()
-    await expect(demand(all(yes, throws), nobody, undefined)).rejects.toMatchObject({
+  test('the refusal names the rule that decided, with reason and hint', async () => {
+    const refusal = async (rule: Rule) => {
+      const outcome = await judge(rule, nobody, undefined, 0)
+      return isFailed(outcome) ? refusalBy(outcome) : undefined
+    }
+    expect(await refusal(all(yes))).toBeUndefined()
+    expect(await refusal(all(yes, throws))).toMatchObject({
       code: 'ERR_CLIENT_CERT_RULE',
       status: 403,
       depth: 0,
       detail: { rule: 'custom("throws")', reason: 'threw', hint: 'broken' },
     })
-    await expect(demand(not(yes), nobody, undefined)).rejects.toMatchObject({
+    expect(await refusal(not(yes))).toMatchObject({
       detail: { rule: 'not(custom("yes"))', reason: 'did-not-hold' },
     })
   })

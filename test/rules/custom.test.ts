@@ -3,7 +3,9 @@ import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { ClientCertError } from '../../src/errors.js'
 import type { ClientIdentity } from '../../src/identity/identity.js'
-import { type CustomRuleOptions, custom, demand, type Rule } from '../../src/rules/rule.js'
+import { type CustomRuleOptions, custom } from '../../src/rules/custom.js'
+import type { FailedOutcome } from '../../src/rules/outcome.js'
+import { type Rule, refusalBy } from '../../src/rules/rule.js'
 import { thrownBy } from '../support/pki.js'
 
 const nobody = {} as ClientIdentity
@@ -24,7 +26,7 @@ describe('C-05: only true holds', () => {
     ['a thenable of true, then false', thenable((resolve) => [true, false].forEach(resolve))],
     ['a promise of a promise of true', async () => Promise.resolve(true)],
   ])('%s holds', async (_, answer) => {
-    expect(await outcomeOf(rule(answer))).toEqual({ holds: true })
+    expect(await outcomeOf(rule(answer))).toEqual({ rule: 'custom("mine")', holds: true })
   })
 
   test.each<{ name: string; given: () => unknown; reason: string; hint?: string }>([
@@ -151,7 +153,7 @@ describe('C-05: an answer that does not come', () => {
 
   test('within the timeout counts', async () => {
     const soon = () => new Promise((resolve) => setTimeout(resolve, 5, true))
-    expect(await outcomeOf(rule(soon, { timeout: 5_000 }))).toEqual({ holds: true })
+    expect(await outcomeOf(rule(soon, { timeout: 5_000 }))).toEqual({ rule: 'custom("mine")', holds: true })
   })
 })
 
@@ -170,8 +172,8 @@ describe('what a rule sees', () => {
       [nobody, request],
       [nobody, undefined],
     ])
-    expect(custom('a', see).readsRequest).toBe(true)
-    expect(custom('b', see, { remember: 'identity' }).readsRequest).toBe(false)
+    expect(custom('a', see).isOfIdentity).toBe(false)
+    expect(custom('b', see, { remember: 'identity' }).isOfIdentity).toBe(true)
   })
 })
 
@@ -219,15 +221,12 @@ describe('construction refuses what cannot be meant', () => {
 
 test('what a broken rule says reaches the operator in one line, bounded and printable, and the client not at all', async () => {
   const hostile = `no user\nmtls-identity ERR_FAKE: \u202efake\u001b[2J ${'x'.repeat(100_000)}`
-  const error = await demand(
-    rule(() => {
-      throw new Error(hostile)
-    }),
-    nobody,
-    undefined,
-  ).catch((reason: unknown) => reason)
+  const throwing = rule(() => {
+    throw new Error(hostile)
+  })
+  const error = refusalBy((await outcomeOf(throwing)) as FailedOutcome)
   expect(error).toBeInstanceOf(ClientCertError)
-  const { help, message } = error as ClientCertError
+  const { help, message } = error
   expect(help).toMatch(/^custom\("mine"\) threw, which refuses — mend the rule: no user/)
   expect(help).not.toMatch(/[\p{Cc}\p{Cf}]/u)
   expect(help.length).toBeLessThanOrEqual(1_500)

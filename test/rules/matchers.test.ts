@@ -573,6 +573,17 @@ describe('operands that cannot be meant are refused at construction, with the fi
     'spiffeId',
     'fingerprint',
     'anchor',
+    'directoryName',
+    'ip',
+    'upn',
+    'trustDomain',
+    'issuedBy',
+    'serialNumber',
+    'publicKeyPin',
+    'certificatePolicy',
+    'extendedKeyUsage',
+    'keyAlgorithm',
+    'extension',
   ] as const
 
   test.each(matchers)('C-09: %s of nothing, of an empty text and of what is no text', (name) => {
@@ -587,12 +598,12 @@ describe('operands that cannot be meant are refused at construction, with the fi
   })
 
   test.each<{ name: string; rule: () => Rule; says: RegExp }>([
-    {
-      name: 'I-08: a wildcard',
-      rule: () => rules.dnsName('*.acme.test'),
-      says: /dnsName\("\*\.acme\.test"\): wildcards are not read — name each host/,
-    },
-    { name: 'a wildcard alone', rule: () => rules.dnsName('*'), says: /wildcards are not read/ },
+    ...['*', '*.*', 'a.*.acme.test', 'a*.acme.test', '*a.acme.test', '*.*.acme.test', '**.acme.test'].map((name) => ({
+      name: `I-08: the wildcard ${name}`,
+      rule: () => rules.dnsName(name),
+      says: /"\*" stands for one whole label, in front/,
+    })),
+    { name: 'a wildcard of nothing', rule: () => rules.dnsName('*.'), says: /is not a host name/ },
     { name: 'a URL as host', rule: () => rules.dnsName('https://acme.test'), says: /is not a host name/ },
     { name: 'a host with a port', rule: () => rules.dnsName('acme.test:443'), says: /is not a host name/ },
     { name: 'a dot at the end', rule: () => rules.dnsName('acme.test.'), says: /is not a host name/ },
@@ -628,8 +639,13 @@ describe('operands that cannot be meant are refused at construction, with the fi
       says: /lower-case trust domain/,
     },
     {
-      name: 'a SPIFFE ID with a wildcard',
+      name: 'a whole trust domain as a SPIFFE ID',
       rule: () => rules.spiffeId('spiffe://acme.test/*'),
+      says: /is the whole trust domain — trustDomain\("acme\.test"\)/,
+    },
+    {
+      name: 'a SPIFFE ID with a wildcard in a segment',
+      rule: () => rules.spiffeId('spiffe://acme.test/a*'),
       says: /is not the SPIFFE ID/,
     },
     {
@@ -668,6 +684,6 @@ describe('operands that cannot be meant are refused at construction, with the fi
 
 test('a rule of an identity does not read the request, and says how it was written', () => {
   const rule = rules.any(rules.dnsName('a.test'), rules.commonName('a "b"'))
-  expect(rule.readsRequest).toBe(false)
+  expect(rule.isOfIdentity).toBe(true)
   expect(rule.description).toBe('any(dnsName("a.test"), commonName("a \\"b\\""))')
 })

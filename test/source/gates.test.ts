@@ -15,7 +15,6 @@ import {
   unixSocket,
 } from '../../src/index.js'
 import { limits } from '../../src/limits.js'
-import { platformStatement } from '../../src/source/platform-network.js'
 import { requestWith } from './request.js'
 
 const emitWarning = jest.spyOn(process, 'emitWarning').mockReturnValue(undefined as never)
@@ -128,7 +127,6 @@ describe('proxySecret', () => {
     [{ header: 'X', secrets: [secret.repeat(17)] }, 'between 32 and 1024 characters'],
     [{ header: 'X', secrets: [secret, `${secret} `] }, 'secret 2 has characters'],
     [{ header: 'X', secrets: [`${secret}ü`] }, 'has characters'],
-    [{ header: 'X', secrets: ['x'.repeat(40)] }, 'repeats itself'],
     [{ header: 'X', secrets: { file: join(folder, 'nowhere') } }, 'ENOENT'],
     [{ header: 'X', secrets: { file: '' } }, 'file is a path'],
   ]
@@ -168,7 +166,7 @@ describe('unixSocket', () => {
   test('a peer without an address passes no other gate', () => {
     const request = from('/run/app.sock')
     expect(proxyAddress('127.0.0.1', '::1').admits(request)).toBe(false)
-    expect(platformNetwork(platformStatement).admits(request)).toBe(false)
+    expect(platformNetwork('I have read that whoever reaches this port can be anybody').admits(request)).toBe(false)
   })
 })
 
@@ -181,15 +179,20 @@ describe('platformNetwork', () => {
     ])
   })
 
-  test.each([undefined, '', true, 'I have read', 'i have read that whoever reaches this port can be anybody'])(
-    'platformNetwork(%j) is refused, with the gates to prefer',
-    (statement) => {
-      expect(() => platformNetwork(statement as never)).toThrow(
-        'prefer proxyAddress(), proxySecret() or proxyCertificate()',
-      )
-      expect(emitWarning).not.toHaveBeenCalled()
-    },
-  )
+  test.each([
+    undefined,
+    '',
+    true,
+    'I have read',
+    'i have read that whoever reaches this port can be anybody',
+    'yes, I have read that',
+    'I have read ',
+  ])('platformNetwork(%j) is refused, with the gates to prefer', (statement) => {
+    expect(() => platformNetwork(statement as never)).toThrow(
+      'prefer proxyAddress(), proxySecret() or proxyCertificate()',
+    )
+    expect(emitWarning).not.toHaveBeenCalled()
+  })
 })
 
 describe('allOf, anyOf', () => {

@@ -163,10 +163,10 @@ export async function verdict(...input: Parameters<typeof validate>): Promise<st
 }
 
 /** PEM, for openssl. */
-export const pem = (der: Uint8Array): string =>
-  `-----BEGIN CERTIFICATE-----\n${Buffer.from(der)
+export const pem = (der: Uint8Array, label = 'CERTIFICATE'): string =>
+  `-----BEGIN ${label}-----\n${Buffer.from(der)
     .toString('base64')
-    .replace(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`
+    .replace(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`
 
 /** A small deterministic generator (mulberry32): [0, 1). */
 export function random(seed: number): () => number {

@@ -8,6 +8,7 @@ export interface Chain {
   readonly leaf: Uint8Array
   readonly via: readonly Uint8Array[]
   readonly anchors: readonly Uint8Array[]
+  readonly crls?: readonly Uint8Array[]
 }
 
 /** `OK`, or what `openssl verify` said against it: `error 47 at 0 depth lookup: permitted subtree violation`, without the depth. */
@@ -38,9 +39,9 @@ export async function opensslVerify(
 }
 
 async function verifyIn(folder: string, chains: readonly Chain[], at: Date, options: readonly string[]) {
-  const file = (name: string, ders: readonly Uint8Array[]) => {
+  const file = (name: string, ders: readonly Uint8Array[], label?: string) => {
     const path = join(folder, name)
-    writeFileSync(path, ders.map(pem).join(''))
+    writeFileSync(path, ders.map((der) => pem(der, label)).join(''))
     return path
   }
   const distinct = (ders: readonly Uint8Array[]) => [
@@ -49,6 +50,8 @@ async function verifyIn(folder: string, chains: readonly Chain[], at: Date, opti
   const untrusted = distinct(chains.flatMap(({ via }) => via))
   const anchors = file('anchors.pem', distinct(chains.flatMap((chain) => chain.anchors)))
   const pool = untrusted.length === 0 ? [] : ['-untrusted', file('untrusted.pem', untrusted)]
+  const crls = chains.flatMap((chain) => chain.crls ?? [])
+  const lists = crls.length === 0 ? [] : ['-CRLfile', file('crls.pem', crls, 'X509 CRL')]
   const leaves = chains.map(({ leaf }, i) => file(`${i}.pem`, [leaf]))
   const time = ['-attime', String(at.getTime() / 1000)]
   const output = await openssl(
@@ -58,6 +61,7 @@ async function verifyIn(folder: string, chains: readonly Chain[], at: Date, opti
     '-CAfile',
     anchors,
     ...pool,
+    ...lists,
     ...time,
     ...options,
     ...leaves,
@@ -78,7 +82,7 @@ function parse(output: string, leaves: readonly string[]): Finding[] | undefined
     findings.set(file, word === 'OK' ? 'OK' : reasons.join('; '))
     reasons = []
   }
-  if (findings.size === 0 || /untrusted\.pem|anchors\.pem/.test(output)) return undefined
+  if (findings.size === 0 || /untrusted\.pem|anchors\.pem|crls\.pem/.test(output)) return undefined
   return leaves.map((file) => findings.get(file) ?? 'unreadable')
 }
 

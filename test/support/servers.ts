@@ -16,7 +16,10 @@ import * as forExpress from '../../src/express.js'
 import {
   type AnyRequest,
   type Authenticator,
+  type AuthenticatorOptions,
   type ClientIdentity,
+  type Decision,
+  type MountOptions,
   type Rule,
   tlsServerOptions,
 } from '../../src/index.js'
@@ -113,10 +116,14 @@ export interface Seen {
   carrier: Record<string, unknown>
 }
 
+/** Options of a mount in any framework. */
+export type MountPlan = (AuthenticatorOptions | { authenticator: Authenticator }) &
+  Omit<MountOptions, 'onDenied'> & { onDenied?: (decision: Decision, context: unknown) => void | Promise<void> }
+
 export interface Plan {
   /** Before everything else. */
   before?: (carrier: Record<string, unknown>, request: AnyRequest) => void
-  mounts?: readonly forExpress.ClientCertOptions[]
+  mounts?: readonly MountPlan[]
   guards?: readonly Guard[]
   handler?: (seen: Seen) => unknown
   /** The application's own error handler; without it the framework's default answers. */

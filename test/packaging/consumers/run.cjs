@@ -12,6 +12,8 @@ async function main() {
     core: require('mtls-identity'),
     forExpress: require('mtls-identity/express'),
     forKoa: require('mtls-identity/koa'),
+    apim: require('mtls-identity/apim'),
+    oauth: require('mtls-identity/oauth'),
     path: require('mtls-identity/path'),
     rules: require('mtls-identity/rules'),
     testing: await testing(),

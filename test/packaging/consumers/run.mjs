@@ -1,11 +1,15 @@
 import express from 'express'
 import Koa from 'koa'
 import * as core from 'mtls-identity'
+import * as apim from 'mtls-identity/apim'
 import * as forExpress from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
+import * as oauth from 'mtls-identity/oauth'
 import * as path from 'mtls-identity/path'
 import * as rules from 'mtls-identity/rules'
 import * as testing from 'mtls-identity/testing'
 import scenario from './scenario.cjs'
 
-console.log(JSON.stringify(await scenario({ express, Koa, core, forExpress, forKoa, path, rules, testing })))
+console.log(
+  JSON.stringify(await scenario({ express, Koa, core, forExpress, forKoa, apim, oauth, path, rules, testing })),
+)

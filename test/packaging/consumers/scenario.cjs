@@ -1,9 +1,20 @@
-// What an application does with the package, with whichever module system brought its six entries here.
+// What an application does with the package, with whichever module system brought its eight entries here.
 const https = require('node:https')
 const { once } = require('node:events')
 
 /** Resolves to what the application saw; the packaging test says what that has to be. */
-module.exports = async function scenario({ express, Koa, core, forExpress, forKoa, path, rules, testing }) {
+module.exports = async function scenario({
+  express,
+  Koa,
+  core,
+  forExpress,
+  forKoa,
+  apim,
+  oauth,
+  path,
+  rules,
+  testing,
+}) {
   const pki = await testing.createTestPki()
   const alice = await pki.issue({ subject: 'CN=alice' })
   const bob = await pki.issue({ subject: 'CN=bob' })
@@ -40,6 +51,8 @@ module.exports = async function scenario({ express, Koa, core, forExpress, forKo
   const seen = {
     express: await answers(expressApp),
     koa: await answers(koaApp.callback()),
+    apim: apim.apimPolicy('<validate-client-certificate ignore-error="true" />').mode,
+    oauth: oauth.confirmationFailure({ sub: 'x' }),
     path: [(await validate(alice)).valid, refused.valid, refused.error?.code],
     errors: [
       refused.error instanceof core.ClientCertError,
@@ -48,7 +61,7 @@ module.exports = async function scenario({ express, Koa, core, forExpress, forKo
       throwsConfigError(() => core.createAuthenticator({ trust: pki.trust, revocation: 'none', trustStore: '' })),
     ],
     exports: Object.fromEntries(
-      Object.entries({ core, forExpress, forKoa, path, rules, testing }).map(([name, entry]) => [
+      Object.entries({ core, forExpress, forKoa, apim, oauth, path, rules, testing }).map(([name, entry]) => [
         name,
         Object.keys(entry)
           .filter((key) => key !== 'default' && key !== 'module.exports')

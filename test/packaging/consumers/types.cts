@@ -25,6 +25,8 @@ const authenticator = core.createAuthenticator({
 })
 // @ts-expect-error not a Partner
 core.createAuthenticator({ trust: './a.pem', resolve: () => ({ tenants: [] }) })
+// @ts-expect-error the principal is a Partner, and no name is one
+core.createAuthenticator({ trust: './a.pem', principalFrom: 'email' })
 // @ts-expect-error nothing to hold would hold for everyone
 rules.any()
 

@@ -7,21 +7,28 @@ import Koa from 'koa'
 import {
   type Authenticator,
   type AuthenticatorOptions,
+  authenticateUpgrade,
   ClientCertConfigError,
   ClientCertError,
   type ClientIdentity,
   createAuthenticator,
   type Decision,
+  explain,
   forwardedHeader,
+  type Ignorable,
   isClientCertError,
   proxyAddress,
+  type RuleDocument,
   rules,
+  spiffeBundles,
   TrustStore,
   tlsServerOptions,
   tlsSocket,
 } from 'mtls-identity'
+import { type ApimPolicy, apimPolicy } from 'mtls-identity/apim'
 import * as forExpress from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
+import { type OidcMtls, oidcMtls, requireBoundToken, requireBoundTokenKoa } from 'mtls-identity/oauth'
 import { type PathProfile, validateCertificationPath } from 'mtls-identity/path'
 import { all, commonName, custom, dnsName } from 'mtls-identity/rules'
 import { createTestPki } from 'mtls-identity/testing'
@@ -158,6 +165,70 @@ koa.use((ctx) => {
 })
 // @ts-expect-error an unknown option
 forKoa.clientCert({ authenticator, modes: 'optional' })
+// Behind a guard the identity is there.
+new Koa()
+  .use(
+    forKoa.clientCert({
+      authenticator,
+      mode: 'optional',
+      onDenied: (decision, ctx) => ctx.throw(403, decision.outcome),
+    }),
+  )
+  .use(forKoa.requireClientCert(rules.trustDomain('acme.test')))
+  .use((ctx) => {
+    same<typeof ctx.clientIdentity, ClientIdentity>(true)
+    ctx.body = ctx.clientIdentity.fingerprint
+  })
+
+// ── Who may do what ──────────────────────────────────────────────────────────────────────────────────────────────
+rules.all(rules.deny(rules.ip('10.0.0.0/8')), rules.issuedBy('ab'), rules.serialNumber('01', rules.anchor('a')))
+rules.subject({ O: 'Acme', OU: ['a', 'b'] })
+rules.extension('1.2.3', (der: Uint8Array, critical: boolean) => der.length > 0 && critical)
+rules.listed({ load: async () => ['-----BEGIN CERTIFICATE-----'], refresh: 1000 }).reload()
+// @ts-expect-error a serial number is somebody's
+rules.serialNumber('01')
+// @ts-expect-error only a boolean can hold
+rules.extension('1.2.3', () => 1)
+// @ts-expect-error a list has a source
+rules.listed({ folder: './a' })
+// @ts-expect-error a kind of key at least
+rules.keyAlgorithm()
+const written: RuleDocument = {
+  deny: [{ fingerprint: 'ab' }],
+  allow: { any: [{ dnsName: ['a.test'] }, { not: { anchor: 'a' } }] },
+}
+createAuthenticator({ trust: './a.pem', revocation: 'none', rules: written })
+createAuthenticator({ trust: './a.pem', revocation: 'none', rules: { file: './rules.json' } })
+// @ts-expect-error a word that no condition knows
+createAuthenticator({ trust: './a.pem', revocation: 'none', rules: { allow: { hostName: 'a.test' } } })
+createAuthenticator({
+  trust: spiffeBundles({ 'spiffe://acme.test': { keys: [] } }),
+  principalFrom: 'spiffe',
+  exceptions: [{ fingerprint: 'ab', ignore: ['expired'], until: new Date(), reason: 'x' }],
+  onDecision: (decision, { audit }) => console.log(audit.outcome, explain(decision, { names: false })),
+})
+// @ts-expect-error a revocation is never an exception
+const never: Ignorable = 'revoked'
+authenticateUpgrade(https.createServer(), authenticator, { rule: rules.dnsName('a.test'), recheck: false })
+authenticateUpgrade(http2.createSecureServer(), authenticator)
+// @ts-expect-error the server comes first
+authenticateUpgrade(authenticator, https.createServer())
+
+// ── OAuth, API Management ────────────────────────────────────────────────────────────────────────────────────────
+app.use(requireBoundToken({ claims: (request) => request.headers, required: false }))
+app.use(
+  forExpress.clientCert({
+    authenticator,
+    preflight: 'answer',
+    onDenied: (_, { response }) => void response.status(404).end(),
+  }),
+)
+koa.use(requireBoundTokenKoa())
+const mtls: OidcMtls = oidcMtls({ anchorOf: (clientId: string) => (clientId === 'a' ? 'partners' : undefined) })
+// @ts-expect-error an option that does not exist
+oidcMtls({ anchor: 'partners' })
+const policy: ApimPolicy = apimPolicy('<validate-client-certificate />', { certificates: { id: 'ab' } })
+forExpress.clientCert({ trust: './a.pem', mode: policy.mode, ...policy.options })
 
 // ── Path ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 async function path(der: Uint8Array) {
@@ -189,4 +260,4 @@ async function pki() {
   tls.createServer((await server()).tls)
 }
 
-export { caught, decide, identity, path, pki }
+export { caught, decide, identity, mtls, never, path, pki }

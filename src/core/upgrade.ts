@@ -1,0 +1,160 @@
+import { STATUS_CODES } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import { isRule, type Rule } from '../rules/rule.js'
+import type { AnyRequest } from '../source/source.js'
+import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
+import type { Decision } from './decision.js'
+import { guardDecision, recordDecision } from './guard.js'
+import { answering, problemOf, type ResponseOptions, sendProblem } from './responses.js'
+import { isUpgradeGuarded, markUpgradeGuarded } from './upgraded-servers.js'
+
+export interface UpgradeOptions {
+  /** What must hold of the client, beside the authenticator's own rules. */
+  rule?: Rule
+  /**
+   * Milliseconds after which an open connection is decided about again; one that would be refused now is cut. 1,000 to 86,400,000; default
+   * 60,000. `false`: never, and a certificate that ends or is revoked keeps what it has opened.
+   */
+  recheck?: number | false
+  /** How refusals are answered. */
+  responses?: ResponseOptions
+}
+
+/** What `authenticateUpgrade` needs of a server of `node:http`, `node:https` and `node:http2`. */
+export interface UpgradingServer {
+  // biome-ignore lint/suspicious/noExplicitAny: the events of three servers have nothing in common
+  emit(event: any, ...args: any[]): boolean
+  listenerCount(event: string): number
+}
+
+/**
+ * Guards the ways past middleware: a server's `upgrade` (WebSockets) and `connect` events. Their listeners, whether they were added before or
+ * will be later, hear of accepted clients only; `clientIdentity(request)` works in them. Others get the status of their refusal, and the connection
+ * ends. What is open is decided about again every minute: a certificate that has ended, was revoked, or no longer holds by the rules cuts
+ * it. Throws {@link ClientCertConfigError}.
+ *
+ * @example
+ * const server = https.createServer(tlsServerOptions(auth, { key, cert }), app)
+ * authenticateUpgrade(server, auth, { rule: rules.trustDomain('acme.example') })
+ * new WebSocketServer({ server })
+ */
+export function authenticateUpgrade(
+  server: UpgradingServer,
+  authenticator: Authenticator,
+  options: UpgradeOptions = {},
+): void {
+  const settings = digest(server, authenticator, options)
+  markUpgradeGuarded(server)
+  const emit = server.emit
+  server.emit = (event: string, ...args: unknown[]) => {
+    if (event !== 'upgrade' && event !== 'connect') return emit.call(server, event, ...args)
+    if (server.listenerCount(event) === 0) return emit.call(server, event, ...args)
+    const [request, carrier] = args as [AnyRequest, Duplex | Http2ServerResponse]
+    const pass = () => emit.call(server, event, ...args)
+    void ('writeHead' in carrier
+      ? decideStream(settings, request, carrier, pass)
+      : decideSocket(settings, request, carrier, pass))
+    return true
+  }
+}
+
+interface UpgradeSettings {
+  readonly authenticator: AuthenticatorInternals
+  readonly rule: Rule | undefined
+  readonly recheck: number | false
+  readonly answer: (error: AnyClientCertError) => AnyClientCertError
+}
+
+function digest(server: UpgradingServer, authenticator: Authenticator, options: UpgradeOptions): UpgradeSettings {
+  const where = 'authenticateUpgrade'
+  if (typeof server?.emit !== 'function' || typeof server.listenerCount !== 'function') {
+    throw new ClientCertConfigError(`${where}: the first argument is the server — ${where}(server, authenticator)`)
+  }
+  if (!(typeof authenticator === 'object' && authenticator !== null && internals in authenticator)) {
+    throw new ClientCertConfigError(
+      `${where}: the second argument is the authenticator — ${where}(server, authenticator)`,
+    )
+  }
+  refuseUnknownOptions(where, options, ['rule', 'recheck', 'responses'])
+  const { rule, recheck = 60_000, responses = {} } = options
+  if ('rule' in options && !isRule(rule)) {
+    throw new ClientCertConfigError(
+      `${where}: rule is not one — { rule: rules.dnsName("a.test") }; to ask none, leave it out`,
+    )
+  }
+  if (recheck !== false && !(Number.isSafeInteger(recheck) && recheck >= 1_000 && recheck <= 86_400_000)) {
+    throw new ClientCertConfigError(
+      `${where}: recheck is ${recheck}, expected 1,000 to 86,400,000 milliseconds, or false`,
+    )
+  }
+  if (isUpgradeGuarded(server)) {
+    throw new ClientCertConfigError(`${where}: this server is guarded already — one call for each server`)
+  }
+  return { authenticator: authenticator as AuthenticatorInternals, rule, recheck, answer: answering(responses, {}) }
+}
+
+const reporting = { enforced: true, absentPasses: false }
+
+/** Undefined where the client is accepted now, and by the rule. */
+async function refusalOf({ authenticator, rule, answer }: UpgradeSettings, request: AnyRequest) {
+  const decision: Decision = await authenticator[internals].decide(request, reporting)
+  const passed = decision.outcome === 'accepted'
+  const mounted = { authenticator, decision, reportOnly: false, passed, answer }
+  recordDecision(request, mounted)
+  if (decision.outcome !== 'accepted') return answer(decision.error)
+  return rule === undefined ? undefined : (await guardDecision(mounted, rule, request))?.error
+}
+
+async function decideSocket(settings: UpgradeSettings, request: AnyRequest, socket: Duplex, pass: () => void) {
+  // The HTTP parser has let go of the socket, and nobody else listens yet: an error would end the process.
+  const ignore = () => {}
+  socket.on('error', ignore)
+  const error = await refusalOf(settings, request)
+  if (socket.destroyed) return
+  if (error !== undefined) {
+    socket.end(responseText(error as AnyClientCertError), () => socket.destroy())
+    return
+  }
+  socket.off('error', ignore)
+  watch(settings, request, socket)
+  pass()
+}
+
+/** HTTP/2: CONNECT, and the WebSockets of RFC 8441, are a stream of a connection that goes on. */
+async function decideStream(
+  settings: UpgradeSettings,
+  request: AnyRequest,
+  response: Http2ServerResponse,
+  pass: () => void,
+) {
+  const error = await refusalOf(settings, request)
+  if (response.stream === undefined || response.stream.destroyed) return
+  if (error !== undefined) return sendProblem(response, error as AnyClientCertError)
+  watch(settings, request, response.stream)
+  pass()
+}
+
+/** Decides again and again while the connection is open. */
+function watch(settings: UpgradeSettings, request: AnyRequest, connection: Duplex): void {
+  const { recheck } = settings
+  if (recheck === false) return
+  const timer = setInterval(async () => {
+    if ((await refusalOf(settings, request)) !== undefined) connection.destroy()
+  }, recheck)
+  timer.unref()
+  connection.once('close', () => clearInterval(timer))
+}
+
+function responseText(error: AnyClientCertError): string {
+  const body = JSON.stringify(problemOf(error))
+  const fields = {
+    ...error.headers,
+    'Content-Type': 'application/problem+json',
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  }
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${lines.join('')}\r\n${body}`
+}

@@ -1,0 +1,83 @@
+import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import type { ClientIdentity } from '../identity/identity.js'
+import { broken, held, makeRule, type Rule, type RuleOutcome, type RuleRequest } from './rule.js'
+
+export interface CustomRuleOptions {
+  /** The function reads the identity only, and its answer may be remembered with it. Default: it runs on every request. */
+  remember?: 'identity'
+  /** Milliseconds until an answer that has not come refuses; 1 to 60,000. Default 1,000. */
+  timeout?: number
+}
+
+/**
+ * A rule of your own. Only `true` holds: a truthy value, an exception, a rejection and a missed timeout refuse.
+ *
+ * @example
+ * rules.custom('office hours', () => new Date().getHours() < 18)
+ */
+export function custom(
+  name: string,
+  holds: (identity: ClientIdentity, request: RuleRequest) => boolean | Promise<boolean>,
+  options: CustomRuleOptions = {},
+): Rule {
+  if (typeof name !== 'string' || name === '')
+    throw new ClientCertConfigError('custom: the name is missing — custom("office hours", …)')
+  if (typeof holds !== 'function')
+    throw new ClientCertConfigError(`custom("${name}"): expected a function, got ${typeof holds}`)
+  refuseUnknownOptions(`custom("${name}")`, options, ['remember', 'timeout'])
+  const { timeout = 1_000, remember } = options
+  if (!(Number.isFinite(timeout) && timeout >= 1 && timeout <= 60_000)) {
+    throw new ClientCertConfigError(`custom("${name}"): timeout is ${timeout}, expected 1 to 60,000 milliseconds`)
+  }
+  if (remember !== undefined && remember !== 'identity') {
+    throw new ClientCertConfigError(`custom("${name}"): remember is ${JSON.stringify(remember)}, expected 'identity'`)
+  }
+  const description = `custom(${JSON.stringify(name)})`
+  const isOfIdentity = remember === 'identity'
+  return makeRule({
+    description,
+    isOfIdentity,
+    allow: async (identity, request) => {
+      try {
+        // A rule whose answer is remembered for other requests must not see this one.
+        const answer: unknown = holds(identity, isOfIdentity ? undefined : request)
+        return judgeAnswer(description, isThenable(answer) ? await withTimeout(answer, timeout) : answer)
+      } catch (error) {
+        return broken(description, 'threw', textOf(error))
+      }
+    },
+  })
+}
+
+/** What was thrown, as text; what a rule throws may be anything. */
+export function textOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    return 'something that cannot be printed'
+  }
+}
+
+const timedOut = Symbol('timed out')
+
+function judgeAnswer(rule: string, answer: unknown): RuleOutcome {
+  if (answer === true) return held(rule)
+  if (answer === false) return broken(rule, 'did-not-hold')
+  if (answer === timedOut) return broken(rule, 'timed-out')
+  return broken(rule, 'not-true', answer === null ? 'null' : `a value of type ${typeof answer}`)
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+
+async function withTimeout(answer: PromiseLike<unknown>, milliseconds: number): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<symbol>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, timedOut)
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

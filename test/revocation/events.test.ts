@@ -1,0 +1,92 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { writeFileSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { allowUnknown } from '../../src/revocation/allow-unknown.js'
+import { crl } from '../../src/revocation/crl-checker.js'
+import { denyList } from '../../src/revocation/deny-list.js'
+import { publish, warn } from '../../src/revocation/events.js'
+import { createTestPki } from '../../src/testing.js'
+import { checker, pathOf, questionAbout } from '../support/checkers.js'
+import { fromNoon, hour, noon, temporaryFolder } from '../support/pki.js'
+import { closing } from '../support/revocation.js'
+
+const at = temporaryFolder()
+const name = 'mtls-identity:revocation'
+let heard: unknown[] = []
+const listen = (event: unknown) => {
+  heard.push(event)
+}
+beforeEach(() => {
+  heard = []
+  subscribe(name, listen)
+  jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'], now: noon })
+})
+afterEach(() => {
+  unsubscribe(name, listen)
+  jest.useRealTimers()
+  jest.restoreAllMocks()
+})
+
+describe(`diagnostics_channel ${name}`, () => {
+  test('CRLs that were read, with what they are; that could not be; that have ended', async () => {
+    const pki = await createTestPki({ now: noon })
+    const client = await pki.issue()
+    const times = { thisUpdate: fromNoon(-hour), nextUpdate: fromNoon(hour) }
+    const issuing = await pki.crl({ ...times, revoked: [{ serialNumber: client }], number: 5 })
+    const delta = await pki.crl({ ...times, number: 6, baseNumber: 5, nextUpdate: fromNoon(2 * hour) })
+    const path = at('a.crl')
+    writeFileSync(path, issuing.pem + delta.pem)
+    closing(crl({ files: path }))
+    const issuer = 'CN=Test Intermediate CA'
+    expect(heard).toEqual([
+      {
+        type: 'crl-loaded',
+        where: path,
+        crls: [
+          { issuer, ...times, entries: 1, isDelta: false },
+          { issuer, ...times, nextUpdate: fromNoon(2 * hour), entries: 0, isDelta: true },
+        ],
+      },
+    ])
+    writeFileSync(path, 'garbage')
+    jest.advanceTimersByTime(2_000)
+    expect(heard.slice(1)).toEqual([{ type: 'crl-failed', where: path, error: expect.any(Error) }])
+    jest.advanceTimersByTime(hour)
+    expect(heard.slice(2)).toEqual([{ type: 'crl-ended', where: path, issuer, nextUpdate: fromNoon(hour) }])
+  })
+
+  test('deny lists that were read, and could not be; certificates that soft-fail let pass', async () => {
+    const pki = await createTestPki({ now: noon })
+    const path = at('denied.txt')
+    writeFileSync(path, `${'AB'.repeat(32)}\n0A CN=x,O=y\n`)
+    closing(denyList({ file: path }))
+    writeFileSync(path, 'x')
+    jest.advanceTimersByTime(2_000)
+    const client = await pki.issue()
+    const lenient = allowUnknown(checker('unknown'), { because: 'a test' })
+    await lenient.statusOf(questionAbout(pathOf(client, [pki.root.certificate])))
+    expect(heard).toEqual([
+      { type: 'deny-list-loaded', where: path, entries: 2 },
+      { type: 'deny-list-failed', where: path, error: expect.any(Error) },
+      { type: 'unknown-allowed', reason: 'mine does not know', fingerprint: client.fingerprint, count: 1 },
+    ])
+  })
+
+  test('nobody who listens is told of nothing when nobody listens, and what is published then is not kept', () => {
+    unsubscribe(name, listen)
+    publish({ type: 'deny-list-loaded', where: 'x', entries: 0 })
+    subscribe(name, listen)
+    expect(heard).toEqual([])
+    publish({ type: 'deny-list-loaded', where: 'y', entries: 1 })
+    expect(heard).toEqual([{ type: 'deny-list-loaded', where: 'y', entries: 1 }])
+  })
+
+  test('a warning has a type and a code by which it can be silenced', () => {
+    warn('MTLS_CRL_FAILED', 'a sentence')
+    expect(process.emitWarning).toHaveBeenCalledWith('a sentence', {
+      type: 'MtlsIdentityWarning',
+      code: 'MTLS_CRL_FAILED',
+    })
+  })
+})
