@@ -149,7 +149,10 @@ function sentenceFor(error: Refusal): string {
     case 'ERR_CLIENT_CERT_RUNTIME':
       return `${error.detail.runtime}: ${error.detail.reason} — use node:tls there, a proxy header, or Node`
     case 'ERR_CLIENT_CERT_NOT_READY':
-      return `${error.detail.reason} — wait for authenticator.ready() before listening`
+      // What could not be read says itself what to do.
+      return error.detail.reason.includes(' — ')
+        ? error.detail.reason
+        : `${error.detail.reason} — wait for authenticator.ready() before listening`
     case 'ERR_CLIENT_CERT_INTERNAL':
       return `unexpected error in ${error.detail.stage}, refused: ${quote(describeCause(error.cause))} — this is a bug: please report it`
   }

@@ -38,6 +38,7 @@ export { type SpiffeBundle, type SpiffeBundleOptions, spiffeBundles } from './id
 export { SpiffeId } from './identity/spiffe-id.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { PathProfile } from './path/profile.js'
+export type { LoadContext } from './refresher.js'
 export { type AllowUnknownOptions, allowUnknown, type LenientChecker } from './revocation/allow-unknown.js'
 export type {
   CertificateChecker,
@@ -75,6 +76,14 @@ export { proxyAddress, type SynchronousGate, type TrustedProxy } from './source/
 export { unixSocket } from './source/unix-socket.js'
 export type { Trust, TrustSource } from './trust/trust-option.js'
 export type { TrustAnchor, TrustSnapshot } from './trust/trust-snapshot.js'
-export { type ReloadListener, type ReloadResult, TrustStore } from './trust/trust-store.js'
+export {
+  type ReloadEvent,
+  type ReloadListener,
+  type ReloadResult,
+  type TrustContent,
+  type TrustProviderOptions,
+  TrustStore,
+  type TrustStoreOptions,
+} from './trust/trust-store.js'
 export type { Certificate } from './x509/certificate.js'
 export { type AttributeTypeAndValue, DistinguishedName } from './x509/name.js'

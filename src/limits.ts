@@ -73,6 +73,10 @@ export const limits = {
   helpCharacters: 1_500,
   /** Nesting of a rule document: a deeper one is no work of people. */
   documentDepth: 64,
+  /** Milliseconds for which a connection at the door, or an open one, waits for its decision. Node gives a whole handshake 120,000. */
+  connectionDecisionMilliseconds: 10_000,
+  /** Octets of a file with the server's own key or certificates. */
+  credentialFileBytes: 1_048_576,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */
   trustFileBytes: 64 * 1024 * 1024,
   /** Octets of one OCSP response. One with its signer's RSA-4096 certificate has 4 KB, one with an ML-DSA-87 chain 20 KB. */

@@ -19,7 +19,7 @@ const ranks = [
   ['revocation', 'identity'],
   ['rules'],
   ['core'],
-  ['apim.ts', 'express.ts', 'koa.ts', 'oauth', 'path.ts', 'rules.ts', 'testing'], // './path' and './rules' are entries, not the rooms path/ and rules/
+  ['apim.ts', 'express.ts', 'koa.ts', 'oauth', 'path.ts', 'rules.ts', 'server.ts', 'testing'], // './path' and './rules' are entries, not the rooms path/ and rules/
   ['index.ts'],
 ]
 /** Files of src/ itself that are a room together rather than an entry each. */
@@ -32,6 +32,7 @@ const roomMates: Record<string, string> = {
   'file-watch.ts': 'errors',
   'group-by.ts': 'errors',
   'lru-map.ts': 'errors',
+  'refresher.ts': 'errors',
   'shared.ts': 'errors',
   'stack.ts': 'errors',
   'testing.ts': 'testing',
@@ -61,7 +62,7 @@ const ioModules: Record<string, readonly string[]> = {
   http: ['STATUS_CODES', 'maxHeaderSize', 'IncomingMessage', 'ServerResponse'],
   https: [],
   http2: ['Http2ServerRequest', 'Http2ServerResponse', 'constants'],
-  tls: ['TLSSocket', 'rootCertificates'],
+  tls: ['TLSSocket', 'rootCertificates', 'createSecureContext'],
   child_process: [],
   dns: [],
   dgram: [],
@@ -74,6 +75,7 @@ const io: Exceptions = {
   'src/trust/pem-files.ts': 'reads the PEM and DER files an operator names',
   'src/revocation/http-exchange.ts': 'the network: fetches CRLs and OCSP responses',
   'src/file-watch.ts': 'asks whether files an operator names have changed',
+  'src/core/key-files.ts': 'reads the key and certificate of the server itself',
   'src/source/secret-file.ts': 'reads the file of proxy secrets an operator names',
 }
 const clock: Exceptions = {
@@ -103,6 +105,10 @@ const options: Record<string, string> = {
   ForwardedHeaderNames: 'src/source/forwarded-options.ts',
   ProxySecretOptions: 'src/source/proxy-secret.ts',
   ByPeerOptions: 'src/source/by-peer.ts',
+  AdvertiseOption: 'src/core/server-options.ts',
+  GuardConnectionOptions: 'src/core/guard-connection.ts',
+  SuperviseOptions: 'src/core/supervise-server.ts',
+  TrustProviderOptions: 'src/trust/trust-store.ts',
 }
 
 // ── The rules ────────────────────────────────────────────────────────────────────────────────────────────────────

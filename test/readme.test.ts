@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -191,6 +192,54 @@ async function answering(port: number): Promise<void> {
     }
   }
 }
+
+test('the program of “In production” follows a new CA of the clients, and a new key of its own, without a restart', async () => {
+  const { createTestPki } = await import('../src/testing.js')
+  const [old, young, servers] = [await createTestPki(), await createTestPki(), await createTestPki()]
+  const [first, second] = [await servers.server(), await servers.server()]
+  const cwd = mkdtempSync(join(folder, 'readme', 'production-'))
+  const write = (name: string, content: string) => {
+    writeFileSync(join(cwd, `${name}.new`), content, { mode: 0o600 })
+    renameSync(join(cwd, `${name}.new`), join(cwd, name))
+  }
+  write('clients-ca.pem', old.trust)
+  write('issuing-ca.pem', old.intermediate.certificate.pem + young.intermediate.certificate.pem)
+  write('server.key', first.tls.key)
+  write('server.crt', first.tls.cert)
+  const port = await freePort()
+  const file = inFolder('production.mjs', program('superviseServer', 'credentials').replaceAll('8443', String(port)))
+  const server = spawn(process.execPath, [file], { cwd, stdio: 'ignore' })
+  const [alice, bob] = [await old.issue({ subject: 'CN=alice' }), await young.issue({ subject: 'CN=bob' })]
+  const ask = async ({ tls }: typeof alice) => {
+    const request = https.get({ port, host: '127.0.0.1', rejectUnauthorized: false, agent: false, ...tls })
+    const [response] = await once(request, 'response')
+    const { serialNumber } = response.socket.getPeerCertificate()
+    response.resume()
+    return { status: response.statusCode, serialNumber }
+  }
+  const soon = async (isSo: () => Promise<boolean>) => {
+    for (let attempt = 0; !(await isSo()); attempt++) {
+      if (attempt === 100) throw new Error('nothing changed within 10 s')
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+  try {
+    await answering(port)
+    expect([(await ask(alice)).status, (await ask(bob)).status]).toEqual([200, 403])
+    write('clients-ca.pem', old.trust + young.trust)
+    await soon(async () => (await ask(bob)).status === 200)
+    expect((await ask(alice)).status).toBe(200)
+    write('clients-ca.pem', young.trust)
+    await soon(async () => (await ask(alice)).status === 403)
+    write('server.key', second.tls.key)
+    write('server.crt', second.tls.cert)
+    await soon(async () => (await ask(bob)).serialNumber === second.serialNumber)
+    expect((await ask(bob)).status).toBe(200)
+  } finally {
+    server.kill()
+    await once(server, 'exit')
+  }
+}, 60_000)
 
 describe('the tables of the README are those of the source', () => {
   const rowsOf = (name: string) =>

@@ -7,20 +7,25 @@ import { endOf } from '../path/validate-path.js'
 import { type IssuerPool, verifiedPaths } from '../path/verified-paths.js'
 import { firstUnrevoked, type UnrevokedPath } from '../revocation/checker.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
-import { generationOf, judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
+import { judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
+import { connectionOf } from '../source/tls-socket.js'
 import type { Certificate } from '../x509/certificate.js'
-import { auditEvent, type DecisionFacts, decisionChannel } from './audit.js'
+import type { DecisionFacts } from './audit.js'
+import { claim } from './claims.js'
 import type { Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch } from './decision-memory.js'
 import { diagnose } from './diagnosis.js'
+import { epochOf, isSameEpoch, stampOf } from './epoch.js'
 import { applied, leniencyOf } from './exceptions.js'
-import { lineFor } from './log.js'
+import { watchExpiry } from './expired-anchors.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
 import { type KnownPrincipal, onlyName } from './principal.js'
+import { beginTrace, enforcing, factsOf, quietly, type Reporting, report, type Trace } from './reporting.js'
 import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
+import { readingOf, type Standing } from './standing.js'
 
 /** Decides who a client is. Made by {@link createAuthenticator}; one may serve any number of mounts, servers and sockets. */
 export interface Authenticator {
@@ -40,15 +45,6 @@ export interface Authenticator {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** How a mount wants a decision reported; the decision itself does not depend on it. */
-export interface Reporting {
-  readonly enforced: boolean
-  /** An absent certificate is no refusal at this mount. */
-  readonly absentPasses: boolean
-}
-
-const enforcing: Reporting = { enforced: true, absentPasses: false }
-
 /** @internal The door for mounts and guards of any copy of this package. */
 export const internals = Symbol.for('mtls-identity/1.Authenticator')
 
@@ -60,6 +56,15 @@ export interface AuthenticatorInternals extends Authenticator {
     checkRule(rule: Rule): void
     /** Header fields decisions depend on. */
     readonly fields: readonly string[]
+    readonly settings: Settings
+    /** Decides again about what was accepted before, as it is remembered on a connection or in an identity. */
+    decideAgain(standing: Standing, request: AnyRequest | undefined): Promise<Decision>
+    /** The same of path and revocation alone, without rules. Resolves to the refusal, which was reported. */
+    authenticateAgain(standing: Standing): Promise<Authentication | AnyClientCertError>
+    /** What was accepted on a connection last, whether or not it holds. */
+    standingOf(socket: object): Standing | undefined
+    /** Changes whenever remembered decisions have to be made again. */
+    stamp(): string
   }
 }
 
@@ -76,7 +81,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
   let closed = false
-  if (revocation !== 'none') revocation.attach?.(() => trustedCas(settings))
+  const stopWatching = watchAnchors(settings)
+  const stopWaiting = whenTrustIsLoaded(settings, () => {
+    if (revocation !== 'none') revocation.attach?.(() => trustedCas(settings))
+  })
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
   async function accept(
@@ -107,6 +115,22 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     throw deny('ERR_CLIENT_CERT_NOT_READY', {
       reason: 'trust, revocation or rules changed while the request was decided about',
     })
+  }
+
+  async function authenticateAgain(standing: Standing): Promise<Authentication | AnyClientCertError> {
+    const at = now()
+    const trace = beginTrace()
+    try {
+      if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
+      const reading = readingOf(standing)
+      trace.presented = reading.presented
+      const [authentication] = await authenticate(reading, reading.presented, epochOf(settings), at)
+      return authentication
+    } catch (thrown) {
+      const error = isClientCertError(thrown) ? thrown : internalError(thrown)
+      tell({ decidedAt: new Date(at), enforced: true, outcome: 'refused', error }, enforcing, undefined, factsOf(trace))
+      return error
+    }
   }
 
   async function authenticate(
@@ -157,6 +181,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const bare = toIdentity(path, presented.via)
       const known = await principalOf(bare, epoch, at)
       const identity = known === undefined ? bare : toIdentity(path, presented.via, known.principal)
+      claim(identity, { authenticator, path })
       const until = Math.min(holdsUntil, endOf(path.notAfter) - 1, known?.until ?? Number.POSITIVE_INFINITY)
       return { identity, path, decidedAt: at, holdsUntil: until, exception }
     } catch (error) {
@@ -200,7 +225,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   ): Promise<Decision> {
     let decidedAt = new Date(Number.NaN)
     const { enforced } = reporting
-    const trace: Trace = { begun: performance.now(), authentication: 0, rules: 0, remembered: false }
+    const trace = beginTrace()
     let decision: Decision
     try {
       const at = now()
@@ -219,30 +244,11 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
         error: refusal,
       }
     }
-    report(Object.freeze(decision), reporting, request, factsOf(trace))
+    tell(Object.freeze(decision), reporting, request, factsOf(trace))
     return decision
   }
 
-  function report(
-    decision: Decision,
-    reporting: Reporting,
-    request: AnyRequest | undefined,
-    facts: DecisionFacts,
-  ): void {
-    const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
-    if (isRefusal && settings.log !== undefined) {
-      const { log } = settings
-      quietly(() => log(lineFor(decision) as string, decision))
-    }
-    const { onDecision, auditNames } = settings
-    if (onDecision === undefined && !decisionChannel.hasSubscribers) return
-    quietly(() => {
-      const audit = auditEvent(decision, facts, auditNames)
-      if (decisionChannel.hasSubscribers) decisionChannel.publish(audit)
-      const { remembered } = facts
-      return onDecision?.(decision, request === undefined ? { remembered, audit } : { request, remembered, audit })
-    })
-  }
+  const tell: AuthenticatorInternals[typeof internals]['report'] = (...told) => report(settings, ...told)
 
   function decideRequest(request: AnyRequest, reporting: Reporting): Promise<Decision> {
     quietly(() => checkServer(request, source))
@@ -261,19 +267,68 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     ready: async () => {
       if (rules !== undefined) await Promise.all(partsOf(rules).live.map((source) => source.ready()))
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
+      await settings.trust.ready()
+      await settings.intermediates?.ready()
       if (revocation !== 'none') await revocation.ready?.()
     },
     close: async () => {
       closed = true
-      for (const store of settings.ownStores) store.close()
-      settings.closeRules()
+      stopWatching()
+      stopWaiting()
       stopChecking()
-      exceptions?.close()
+      closeOwn(settings)
     },
     [Symbol.asyncDispose]: () => authenticator.close(),
-    [internals]: { decide: decideRequest, report, checkRule, fields: source.fields ?? [] },
+    [internals]: {
+      decide: decideRequest,
+      report: tell,
+      checkRule,
+      fields: source.fields ?? [],
+      settings,
+      decideAgain: (standing, request) =>
+        decide(() => readingOf(standing), request, { ...enforcing, refusalsOnly: true }),
+      authenticateAgain,
+      standingOf: (socket) => memory.lastOfSession(connectionOf(socket)),
+      stamp: () => (closed ? 'closed' : stampOf(settings)),
+    },
   }
   return Object.freeze(authenticator)
+}
+
+function watchAnchors(settings: Settings): () => void {
+  try {
+    return watchExpiry(settings)
+  } catch (error) {
+    closeOwn(settings)
+    throw error
+  }
+}
+
+/** Stops what was opened for this authenticator alone. */
+function closeOwn({ ownStores, closeRules, exceptions }: Settings): void {
+  for (const store of ownStores) store.close()
+  closeRules()
+  exceptions?.close()
+}
+
+/** At once, unless a provider has to answer first: who asks for the CAs before would be told that there are none. */
+function whenTrustIsLoaded({ trust, intermediates }: Settings, call: () => void): () => void {
+  const stores = [trust, intermediates].filter((store) => store !== undefined)
+  const isLoaded = () => stores.every((store) => store.isLoaded)
+  const stops: (() => void)[] = []
+  const stop = () => {
+    for (const each of stops.splice(0)) each()
+  }
+  if (isLoaded()) call()
+  else {
+    const loaded = () => {
+      if (stops.length === 0 || !isLoaded()) return
+      stop()
+      call()
+    }
+    for (const store of stores) stops.push(store.onReload(loaded))
+  }
+  return stop
 }
 
 /** Whose CRLs are needed, as far as the configuration tells. */
@@ -287,29 +342,6 @@ interface Accepted {
 }
 
 type FoundPath = UnrevokedPath & Pick<Authentication, 'exception'>
-
-/** What is found out on the way of a request, whatever becomes of it. Milliseconds of a clock that only goes forward. */
-interface Trace {
-  readonly begun: number
-  authentication: number
-  rules: number
-  remembered: boolean
-  presented?: PresentedChain
-  identity?: ClientIdentity
-}
-
-function factsOf({ begun, authentication, rules, remembered, presented, identity }: Trace): DecisionFacts {
-  return {
-    remembered,
-    identity,
-    // Hashed for whoever asks only.
-    get fingerprint() {
-      return presented && hash('sha256', presented.certificate, 'hex')
-    },
-    via: presented?.via,
-    durations: Object.freeze({ total: performance.now() - begun, authentication, rules }),
-  }
-}
 
 function decisionOf({ authentication, outcome }: Accepted, base: { decidedAt: Date; enforced: boolean }): Decision {
   const ofRules = outcome === undefined ? base : { ...base, rules: outcome }
@@ -328,19 +360,6 @@ const attempts = 3
 const holdsAt = ({ decidedAt, holdsUntil, path }: Authentication, at: number) =>
   at < endOf(path.notAfter) && (at <= holdsUntil || holdsUntil === decidedAt)
 
-const isSameEpoch = (a: Epoch, b: Epoch) =>
-  a.trust === b.trust && a.intermediates === b.intermediates && a.revocation === b.revocation && a.rules === b.rules
-
-/** Taken once per decision, so that a reload never mixes two stores in one. */
-function epochOf({ trust, intermediates, revocation, rules, exceptions }: Settings): Epoch {
-  return {
-    trust: trust.current(),
-    intermediates: intermediates?.current(),
-    revocation: revocation === 'none' ? 0 : (revocation.generation ?? 0),
-    rules: generationOf(rules) + (exceptions?.generation ?? 0),
-  }
-}
-
 function readSocket({ source }: Settings, socket: TLSSocket): Reading {
   if (source.readSocket !== undefined) return source.readSocket(socket)
   throw deny('ERR_CLIENT_CERT_ABSENT', {
@@ -352,14 +371,4 @@ function readSocket({ source }: Settings, socket: TLSSocket): Reading {
 
 function internalError(cause: unknown): AnyClientCertError {
   return deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'deciding about a request' }, { cause })
-}
-
-/** What a listener does must not change a decision. */
-function quietly(call: () => void): void {
-  try {
-    const result: unknown = call()
-    if (result instanceof Promise) result.catch(() => {})
-  } catch {
-    // An operator's log that fails is the operator's; the request was decided.
-  }
 }

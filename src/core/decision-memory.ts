@@ -56,6 +56,11 @@ export class DecisionMemory {
     return holding(this.#sessions.get(session), epoch, at)
   }
 
+  /** What was accepted on a session last, whether or not it holds. */
+  lastOfSession(session: object): Authentication | undefined {
+    return this.#sessions.get(session)
+  }
+
   ofCertificate(key: string, epoch: Epoch, at: number): Authentication | undefined {
     return holding(this.#accepted.get(key), epoch, at)
   }

@@ -103,7 +103,7 @@ export function makeGuard(...given: GuardArguments): (request: AnyRequest) => Pr
 export async function guardDecision(
   mounted: MountedDecision,
   rule: Rule | undefined,
-  request: AnyRequest,
+  request: AnyRequest | undefined,
 ): Promise<GuardOutcome> {
   const begun = performance.now()
   const { error, outcome } = await refusalOf(mounted, rule, request)
@@ -163,7 +163,7 @@ interface Found {
 async function refusalOf(
   { decision, authenticator }: MountedDecision,
   rule: Rule | undefined,
-  request: AnyRequest,
+  request: AnyRequest | undefined,
 ): Promise<Found> {
   if (decision.outcome !== 'accepted') return { error: decision.error }
   if (rule === undefined) return { error: undefined }

@@ -35,6 +35,11 @@ export interface AuthenticatorOptions {
   intermediates?: Trust
   /** `false`: files are read once. Default true: a changed file is read within two seconds, whole or not at all. */
   watch?: boolean
+  /**
+   * How long the last good files of `trust` and `intermediates` are believed while what should replace them cannot be read: milliseconds,
+   * default a day, `Infinity` for ever. After it, everybody is refused with 503. A `TrustStore` has its own.
+   */
+  maxStaleness?: number
   /** Where the certificate comes from. Default `tlsSocket()`. */
   source?: CertificateSource
   /** `'none'`, or who answers for revocation. Omitted, nothing is checked and a warning says so. */
@@ -69,6 +74,7 @@ export const optionNames: readonly (keyof AuthenticatorOptions)[] = [
   'trust',
   'intermediates',
   'watch',
+  'maxStaleness',
   'source',
   'revocation',
   'rules',
@@ -123,9 +129,12 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   const profile = resolveProfile(options.profile)
   const revocation = revocationOf(options)
   const rules = rulesOf(options.rules, watch)
-  const trust = resolveTrust('trust', options.trust, watch)
+  const { maxStaleness } = options
+  const trust = resolveTrust('trust', options.trust, watch, maxStaleness)
   const intermediates =
-    options.intermediates === undefined ? undefined : resolveTrust('intermediates', options.intermediates, watch)
+    options.intermediates === undefined
+      ? undefined
+      : resolveTrust('intermediates', options.intermediates, watch, maxStaleness)
   const ownStores = [trust, intermediates].filter(
     (store) => store !== undefined && store !== options.trust && store !== options.intermediates,
   )

@@ -1,29 +1,50 @@
 import { constants } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
 import { ClientCertConfigError } from '../errors.js'
-import { type Authenticator, internals } from './authenticator.js'
+import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
+import { nameList } from './ca-names.js'
+import { safeAlpnCallback, safeSniCallback } from './handshake-callbacks.js'
+import { rememberWishes } from './server-context.js'
+import { bindSessions } from './session-binding.js'
 
 /** What {@link tlsServerOptions} sets, whatever it is given. */
 export interface EnforcedTlsOptions {
   requestCert: true
   rejectUnauthorized: false
-  ca: []
+  /** Nobody whom OpenSSL could trust: empty, or with `advertise` the names of the CAs with keys nobody has. */
+  ca: string[]
   minVersion: 'TLSv1.2' | 'TLSv1.3'
   secureOptions: number
+  sessionIdContext: string
 }
+
+/** What {@link tlsServerOptions} takes, beside what Node's servers take. */
+export interface AdvertiseOption {
+  /**
+   * `true`: the CertificateRequest names the trusted CAs, by which browsers and Java choose a certificate (RFC 8446 §4.2.4). Default `false`:
+   * it names none, and clients choose themselves. About 800 names fit; beyond that it throws.
+   */
+  advertise?: boolean
+}
+
+/** What was given, with what is enforced in its place. */
+export type TlsServerOptions<T> = Omit<T, keyof EnforcedTlsOptions | keyof AdvertiseOption> & EnforcedTlsOptions
 
 /**
  * Options for `https.createServer`, `http2.createSecureServer` and `tls.createServer` under which only this package decides about clients: a
  * certificate is asked for and its key proven, OpenSSL trusts nobody (so that neither its roots nor a resumed session have a say), a client
  * cannot change its certificate on a live connection, and TLS is 1.2 or later.
  *
+ * TLS sessions are bound to what the authenticator trusts now, and to the authenticator itself unless it has `intermediates`. Callbacks that
+ * throw end one connection, not the process.
+ *
  * @example
  * https.createServer(tlsServerOptions(auth, { key, cert }), app).listen(8443)
  */
-export function tlsServerOptions<T extends TlsOptions>(
+export function tlsServerOptions<T extends TlsOptions & AdvertiseOption>(
   authenticator: Authenticator,
   options: T,
-): Omit<T, keyof EnforcedTlsOptions> & EnforcedTlsOptions {
+): TlsServerOptions<T> {
   if (!(typeof authenticator === 'object' && authenticator !== null && internals in authenticator)) {
     throw new ClientCertConfigError(
       'tlsServerOptions: the first argument is the authenticator — tlsServerOptions(auth, { key, cert })',
@@ -32,19 +53,29 @@ export function tlsServerOptions<T extends TlsOptions>(
   if (typeof options !== 'object' || options === null)
     throw new ClientCertConfigError('tlsServerOptions: expected { key, cert }')
   refuseContradictions(options)
-  const { minVersion, secureOptions = 0 } = options
-  return {
-    ...options,
+  const { advertise = false, ...rest } = options
+  const { minVersion, secureOptions = 0, SNICallback, ALPNCallback } = options
+  const { trust, intermediates } = (authenticator as AuthenticatorInternals)[internals].settings
+  const { sessionIdContext, ticketKeys } = bindSessions(authenticator as AuthenticatorInternals, options)
+  const ca = advertise ? nameList(trust.current(), intermediates?.current()) : []
+  rememberWishes(ca, { advertise, sessionIdContext: options.sessionIdContext, ticketKeys: options.ticketKeys })
+  const enforced: EnforcedTlsOptions & TlsOptions = {
     requestCert: true,
     rejectUnauthorized: false,
-    ca: [],
+    ca,
     minVersion: minVersion === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2',
     secureOptions: secureOptions | constants.SSL_OP_NO_RENEGOTIATION,
+    sessionIdContext,
+    ...(ticketKeys === undefined ? {} : { ticketKeys }),
+    ...(SNICallback === undefined ? {} : { SNICallback: safeSniCallback(SNICallback) }),
+    ...(ALPNCallback === undefined ? {} : { ALPNCallback: safeAlpnCallback(ALPNCallback) }),
   }
+  return { ...rest, ...enforced } as TlsServerOptions<T>
 }
 
-function refuseContradictions(options: TlsOptions): void {
+function refuseContradictions(options: TlsOptions & AdvertiseOption): void {
   const { key, cert, pfx, SNICallback, requestCert, rejectUnauthorized, ca, crl, minVersion } = options
+  const { advertise, pskCallback } = options
   const refuse = (reason: string) => new ClientCertConfigError(`tlsServerOptions: ${reason}`)
   const hasOwnCertificate = (key !== undefined && cert !== undefined) || pfx !== undefined || SNICallback !== undefined
   if (!hasOwnCertificate)
@@ -61,4 +92,7 @@ function refuseContradictions(options: TlsOptions): void {
   if (minVersion !== undefined && minVersion !== 'TLSv1.2' && minVersion !== 'TLSv1.3') {
     throw refuse(`minVersion: ${minVersion} is broken (RFC 8996) — TLSv1.2 or TLSv1.3`)
   }
+  if (pskCallback !== undefined)
+    throw refuse('pskCallback: who comes by a pre-shared key brings no certificate — leave it out')
+  if (advertise !== undefined && typeof advertise !== 'boolean') throw refuse('advertise is true or false')
 }

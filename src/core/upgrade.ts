@@ -2,20 +2,22 @@ import { STATUS_CODES } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
-import { isRule, type Rule } from '../rules/rule.js'
+import { generationOf, isRule, type Rule } from '../rules/rule.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
+import { type Watched, watchOf } from './connection-watch.js'
 import type { Decision } from './decision.js'
 import { guardDecision, recordDecision } from './guard.js'
 import { answering, problemOf, type ResponseOptions, sendProblem } from './responses.js'
-import { isUpgradeGuarded, markUpgradeGuarded } from './upgraded-servers.js'
+import { markUpgradeGuarded, upgradeGuardOf } from './upgraded-servers.js'
 
 export interface UpgradeOptions {
   /** What must hold of the client, beside the authenticator's own rules. */
   rule?: Rule
   /**
    * Milliseconds after which an open connection is decided about again; one that would be refused now is cut. 1,000 to 86,400,000; default
-   * 60,000. `false`: never, and a certificate that ends or is revoked keeps what it has opened.
+   * 60,000. Sooner, within a second, when its certificate ends, and when trust, revocation or rules change. `false`: never, and a certificate
+   * that ends or is revoked keeps what it has opened.
    */
   recheck?: number | false
   /** How refusals are answered. */
@@ -32,8 +34,8 @@ export interface UpgradingServer {
 /**
  * Guards the ways past middleware: a server's `upgrade` (WebSockets) and `connect` events. Their listeners, whether they were added before or
  * will be later, hear of accepted clients only; `clientIdentity(request)` works in them. Others get the status of their refusal, and the connection
- * ends. What is open is decided about again every minute: a certificate that has ended, was revoked, or no longer holds by the rules cuts
- * it. Throws {@link ClientCertConfigError}.
+ * ends. What is open is decided about again, every minute and when something has changed: a certificate that has ended, was revoked, or no
+ * longer holds by the rules cuts it. Throws {@link ClientCertConfigError}.
  *
  * @example
  * const server = https.createServer(tlsServerOptions(auth, { key, cert }), app)
@@ -46,7 +48,7 @@ export function authenticateUpgrade(
   options: UpgradeOptions = {},
 ): void {
   const settings = digest(server, authenticator, options)
-  markUpgradeGuarded(server)
+  markUpgradeGuarded(server, 'authenticateUpgrade')
   const emit = server.emit
   server.emit = (event: string, ...args: unknown[]) => {
     if (event !== 'upgrade' && event !== 'connect') return emit.call(server, event, ...args)
@@ -89,7 +91,7 @@ function digest(server: UpgradingServer, authenticator: Authenticator, options: 
       `${where}: recheck is ${recheck}, expected 1,000 to 86,400,000 milliseconds, or false`,
     )
   }
-  if (isUpgradeGuarded(server)) {
+  if (upgradeGuardOf(server) === 'authenticateUpgrade') {
     throw new ClientCertConfigError(`${where}: this server is guarded already — one call for each server`)
   }
   return { authenticator: authenticator as AuthenticatorInternals, rule, recheck, answer: answering(responses, {}) }
@@ -97,28 +99,49 @@ function digest(server: UpgradingServer, authenticator: Authenticator, options: 
 
 const reporting = { enforced: true, absentPasses: false }
 
-/** Undefined where the client is accepted now, and by the rule. */
-async function refusalOf({ authenticator, rule, answer }: UpgradeSettings, request: AnyRequest) {
+/** What was found out about a client: the error refuses it. */
+interface Look {
+  readonly error: AnyClientCertError | undefined
+  readonly decidedAt: number
+  readonly validUntil: number
+  /** Of the rule, before it was asked. */
+  readonly generation: number
+}
+
+async function lookAt({ authenticator, rule, recheck, answer }: UpgradeSettings, request: AnyRequest): Promise<Look> {
+  const generation = generationOf(rule)
   const decision: Decision = await authenticator[internals].decide(request, reporting)
+  const decidedAt = decision.decidedAt.getTime()
   const passed = decision.outcome === 'accepted'
   const mounted = { authenticator, decision, reportOnly: false, passed, answer }
   recordDecision(request, mounted)
-  if (decision.outcome !== 'accepted') return answer(decision.error)
-  return rule === undefined ? undefined : (await guardDecision(mounted, rule, request))?.error
+  if (decision.outcome !== 'accepted')
+    return { error: answer(decision.error), decidedAt, validUntil: decidedAt, generation }
+  const error = rule === undefined ? undefined : (await guardDecision(mounted, rule, request))?.error
+  const validUntil = decision.validUntil.getTime()
+  const recheckAt = decidedAt + (recheck === false ? 0 : recheck)
+  return {
+    error: error as AnyClientCertError | undefined,
+    decidedAt,
+    // What says nothing about its end was good for this decision, and is asked again with the rules.
+    validUntil: validUntil > decidedAt ? Math.min(validUntil, recheckAt) : recheckAt,
+    generation,
+  }
 }
 
 async function decideSocket(settings: UpgradeSettings, request: AnyRequest, socket: Duplex, pass: () => void) {
   // The HTTP parser has let go of the socket, and nobody else listens yet: an error would end the process.
   const ignore = () => {}
   socket.on('error', ignore)
-  const error = await refusalOf(settings, request)
+  const stamp = watchOf(settings.authenticator).stamp()
+  const look = await lookAt(settings, request)
   if (socket.destroyed) return
-  if (error !== undefined) {
-    socket.end(responseText(error as AnyClientCertError), () => socket.destroy())
+  if (look.error !== undefined) {
+    socket.end(responseText(look.error), () => socket.destroy())
     return
   }
   socket.off('error', ignore)
-  watch(settings, request, socket)
+  watch(settings, request, socket, look, stamp)
   pass()
 }
 
@@ -129,22 +152,34 @@ async function decideStream(
   response: Http2ServerResponse,
   pass: () => void,
 ) {
-  const error = await refusalOf(settings, request)
+  const stamp = watchOf(settings.authenticator).stamp()
+  const look = await lookAt(settings, request)
   if (response.stream === undefined || response.stream.destroyed) return
-  if (error !== undefined) return sendProblem(response, error as AnyClientCertError)
-  watch(settings, request, response.stream)
+  if (look.error !== undefined) return sendProblem(response, look.error)
+  watch(settings, request, response.stream, look, stamp)
   pass()
 }
 
-/** Decides again and again while the connection is open. */
-function watch(settings: UpgradeSettings, request: AnyRequest, connection: Duplex): void {
-  const { recheck } = settings
-  if (recheck === false) return
-  const timer = setInterval(async () => {
-    if ((await refusalOf(settings, request)) !== undefined) connection.destroy()
-  }, recheck)
-  timer.unref()
-  connection.once('close', () => clearInterval(timer))
+/** Decides again and again while the connection is open: when it is time, and when something has changed. */
+function watch(settings: UpgradeSettings, request: AnyRequest, connection: Duplex, look: Look, stamp: string): void {
+  if (settings.recheck === false) return
+  const open = watchOf(settings.authenticator)
+  let { generation } = look
+  const watched: Watched = {
+    decidedAt: look.decidedAt,
+    validUntil: look.validUntil,
+    isChanged: () => generationOf(settings.rule) !== generation,
+    check: async () => {
+      const { error, ...now } = await lookAt(settings, request)
+      generation = now.generation
+      watched.decidedAt = now.decidedAt
+      watched.validUntil = now.validUntil
+      return error
+    },
+    end: () => connection.destroy(),
+  }
+  connection.once('close', () => open.remove(watched))
+  open.add(watched, stamp)
 }
 
 function responseText(error: AnyClientCertError): string {

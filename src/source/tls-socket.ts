@@ -43,12 +43,25 @@ function sessionOf(request: AnyRequest): object {
   return (request as Partial<Http2ServerRequest>).stream?.session ?? request.socket
 }
 
+/** Marks a socket with what its certificate was read under: the socket of an HTTP/2 session may be read before the session is. */
+const readUnder = Symbol.for('mtls-identity/1.connection')
+
+/** What a connection's certificate was read under, where it was read: the socket, or the HTTP/2 session on it. */
+export function connectionOf(socket: object): object {
+  return (socket as { [readUnder]?: object })[readUnder] ?? socket
+}
+
 function readSession(session: object, socket: TLSSocket, request: AnyRequest | undefined): Reading {
   let record = sessions.get(session)
   if (record === undefined) {
-    record = firstReading(session, socket, request)
+    // Never twice from one connection: Node's getter loses what came after the certificate.
+    record = sessions.get(connectionOf(socket)) ?? firstReading(session, socket, request)
     // A connection without a certificate is asked again, so that every refusal names its own request.
-    if (record.reading.presented !== undefined) sessions.set(session, record)
+    if (record.reading.presented !== undefined) {
+      sessions.set(session, record)
+      const marked = socket as { [readUnder]?: object }
+      marked[readUnder] ??= session
+    }
   }
   if (record.renegotiated) throw deny('ERR_CLIENT_CERT_RENEGOTIATED', { protocol: record.protocol })
   return record.reading

@@ -35,7 +35,12 @@ interface Loaded {
  *
  * @param option the option's name, for messages
  */
-export function resolveTrust(option: 'trust' | 'intermediates', trust: Trust, watch: boolean): TrustStore {
+export function resolveTrust(
+  option: 'trust' | 'intermediates',
+  trust: Trust,
+  watch: boolean,
+  maxStaleness?: number,
+): TrustStore {
   if (trust instanceof TrustStore) return trust
   const use: BundleUse = option === 'trust' ? 'anchors' : 'intermediates'
   const parts = partsOf(option, trust, undefined, use)
@@ -44,6 +49,7 @@ export function resolveTrust(option: 'trust' | 'intermediates', trust: Trust, wa
     load: () => combine(option, parts),
     stores: parts.flatMap(({ store }) => (store === undefined ? [] : [store])),
     files: watch ? watchedPaths(trust) : [],
+    maxStaleness,
   })
 }
 
@@ -51,7 +57,10 @@ function combine(option: string, parts: readonly Part[]): TrustSnapshot {
   const loaded = parts.map((part) => part.load())
   const anchors = loaded.flatMap((part) => part.anchors)
   const pinned = loaded.flatMap((part) => part.pinned)
-  if (anchors.length + pinned.length === 0) throw new ClientCertConfigError(`${option}: holds no certificate`)
+  // A provider that has not answered yet: the store is unusable until it has.
+  const isComplete = parts.every(({ store }) => store?.isLoaded !== false)
+  if (isComplete && anchors.length + pinned.length === 0)
+    throw new ClientCertConfigError(`${option}: holds no certificate`)
   return new TrustSnapshot(anchors, pinned)
 }
 

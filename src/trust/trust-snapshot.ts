@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { groupBy } from '../group-by.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { DistinguishedName } from '../x509/name.js'
@@ -30,6 +31,7 @@ export class TrustSnapshot {
   readonly #bySubject: ReadonlyMap<string, readonly TrustAnchor[]>
   #byKeyIdentifier: ReadonlyMap<string, readonly TrustAnchor[]> | undefined
   readonly generation: number
+  #digest: string | undefined
 
   constructor(anchors: readonly TrustAnchor[], pinned: readonly Pin[] = []) {
     const bySubject = group(anchors.map(frozen), ({ certificate }) => certificate.subject.comparisonKey)
@@ -70,6 +72,12 @@ export class TrustSnapshot {
     return this.#byKeyIdentifier.get(keyed(name, keyIdentifier)) ?? none
   }
 
+  /** SHA-256 of everything it holds, whatever the order: the same in every process that trusts the same. */
+  get digest(): string {
+    this.#digest ??= hash('sha256', [...this.anchors, ...this.pinned].map(lineOf).sort().join('\n'))
+    return this.#digest
+  }
+
   /** The pin that admits this certificate: for its whole DER, or for its key and names. */
   pinOf(certificate: Certificate): Pin | undefined {
     if (this.pinned.length === 0) return undefined
@@ -77,6 +85,10 @@ export class TrustSnapshot {
     return exact ?? this.#pinnedKeys.get(keyText(certificate))?.find((pin) => isNamedAs(certificate, pin.certificate))
   }
 }
+
+/** JSON, so that no name of a set can be taken for the rest of the line. */
+const lineOf = (entry: TrustAnchor | Pin) =>
+  JSON.stringify([entry.certificate.fingerprint, entry.name ?? null, 'by' in entry ? entry.by : 'anchor'])
 
 const none: readonly TrustAnchor[] = Object.freeze([])
 

@@ -19,6 +19,7 @@ test('sets what lets only this package decide, and keeps the rest', () => {
     ca: [],
     minVersion: 'TLSv1.2',
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    sessionIdContext: expect.stringMatching(/^[0-9a-f]{32}$/),
   })
   expect(given).not.toHaveProperty('ca')
 })
@@ -39,6 +40,10 @@ describe('contradictions are refused', () => {
     [{ ...own, ca: '' }, 'ca: client certificates are decided about by trust'],
     [{ ...own, crl: 'pem' }, 'crl: revocation is decided about'],
     [{ ...own, minVersion: 'TLSv1' }, 'minVersion: TLSv1 is broken'],
+    [{ ...own, pskCallback: () => null }, 'pskCallback: who comes by a pre-shared key brings no certificate'],
+    [{ ...own, advertise: 'yes' }, 'advertise is true or false'],
+    [{ ...own, ticketKeys: Buffer.alloc(48) }, 'ticketKeys: sessions that other servers resume carry no intermediates'],
+    [{ ...own, ticketKeys: Buffer.alloc(47) }, 'ticketKeys: expected 48 octets'],
     [{ ...own, minVersion: 'TLSv1.1' }, 'minVersion: TLSv1.1 is broken'],
   ]
   for (const [given, said] of cases) {

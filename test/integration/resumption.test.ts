@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { type AuthenticatorOptions, createAuthenticator, TrustStore } from '../../src/index.js'
+import { type Authenticator, type AuthenticatorOptions, createAuthenticator, TrustStore } from '../../src/index.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { connectHttp2, handshake, json } from '../support/clients.js'
 import { bare, type Listener, serveHttp2, serveHttps, serveOwnHttps } from '../support/servers.js'
@@ -26,6 +26,10 @@ function make(options: Partial<AuthenticatorOptions> = {}) {
 
 /** The same ticket keys, so that sessions survive from one server to the other, as between cluster workers. */
 const shared = () => ({ ticketKeys: randomBytes(48) })
+
+/** A server an application made itself, of which others resume the sessions: tlsServerOptions() would not let them. */
+const serveShared = (auth: Authenticator, keys: { ticketKeys: Buffer }) =>
+  serveOwnHttps(bare(auth), { requestCert: true, rejectUnauthorized: false, ca: [], ...keys })
 
 for (const version of versions) {
   describe(`a resumed ${version} session`, () => {
@@ -141,9 +145,9 @@ for (const version of versions) {
 
     test('S-05: that lost the intermediates is completed from the configured ones', async () => {
       const keys = shared()
-      const first = await handshake(await serveHttps(make().auth, bare(make().auth), keys), { client: alice, version })
+      const first = await handshake(await serveShared(make().auth, keys), { client: alice, version })
       const elsewhere = make({ intermediates: pki.intermediate.certificate.pem })
-      const port = await serveHttps(elsewhere.auth, bare(elsewhere.auth), keys)
+      const port = await serveShared(elsewhere.auth, keys)
       const second = await handshake(port, { client: alice, version, session: first.session })
       expect(second.reused).toBe(true)
       expect(json(second.answer)).toMatchObject({ cn: 'alice' })
@@ -151,9 +155,9 @@ for (const version of versions) {
 
     test('S-05: that lost the intermediates is completed from those of a path verified before', async () => {
       const keys = shared()
-      const first = await handshake(await serveHttps(make().auth, bare(make().auth), keys), { client: alice, version })
+      const first = await handshake(await serveShared(make().auth, keys), { client: alice, version })
       const elsewhere = make()
-      const port = await serveHttps(elsewhere.auth, bare(elsewhere.auth), keys)
+      const port = await serveShared(elsewhere.auth, keys)
       const bob = await pki.issue({ subject: 'CN=bob' })
       expect((await handshake(port, { client: bob, version })).answer.status).toBe(200)
       const second = await handshake(port, { client: alice, version, session: first.session })
@@ -163,9 +167,9 @@ for (const version of versions) {
 
     test('S-05: that lost the intermediates is refused where there are neither, and the line says so (broken set-up 11)', async () => {
       const keys = shared()
-      const first = await handshake(await serveHttps(make().auth, bare(make().auth), keys), { client: alice, version })
+      const first = await handshake(await serveShared(make().auth, keys), { client: alice, version })
       const { auth, lines } = make()
-      const port = await serveHttps(auth, bare(auth), keys)
+      const port = await serveShared(auth, keys)
       const second = await handshake(port, { client: alice, version, session: first.session })
       expect(second.reused).toBe(true)
       expect({ status: second.answer.status, ...json(second.answer) }).toEqual({

@@ -10,6 +10,7 @@ import {
   createAuthenticator,
   type Decision,
   rules,
+  TrustStore,
   tlsServerOptions,
   type UpgradeOptions,
 } from '../../src/index.js'
@@ -185,6 +186,50 @@ describe('S-06: what is open', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_200))
     expect([sockets[0]?.destroyed, decisions.length]).toEqual([false, 2])
     holds = false
+    await ended
+    expect(sockets[0]?.destroyed).toBe(true)
+  })
+
+  test('is cut within two seconds when its CA left the trust store, however seldom rules are asked again', async () => {
+    let content = pki.trust
+    const store = TrustStore.assemble({ label: 'memory', load: () => TrustStore.parse(content).current() })
+    const other = await createTestPki({ name: 'Next' })
+    const { sockets, ended } = await open({ options: { trust: store } })
+    content = pki.trust + other.trust
+    store.reload()
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    expect(sockets[0]?.destroyed).toBe(false)
+    content = other.trust
+    store.reload()
+    const begun = Date.now()
+    await ended
+    expect(Date.now() - begun).toBeLessThan(2_000)
+    expect(sockets[0]?.destroyed).toBe(true)
+  })
+
+  test('is cut when a list its rule reads no longer has it', async () => {
+    let content = [alice.certificate.pem]
+    const partners = rules.listed({ load: () => content })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    const { sockets, ended } = await open({ upgrade: { rule: partners } })
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    expect(sockets[0]?.destroyed).toBe(false)
+    content = [bob.certificate.pem]
+    await partners.reload()
+    await ended
+    expect(sockets[0]?.destroyed).toBe(true)
+  })
+
+  test('is cut when it was accepted under what changed while the rule was asked', async () => {
+    let content = pki.trust
+    const store = TrustStore.assemble({ label: 'memory', load: () => TrustStore.parse(content).current() })
+    const other = await createTestPki({ name: 'Next' })
+    const slow = rules.custom('slow', async () => {
+      content = other.trust
+      store.reload()
+      return true
+    })
+    const { sockets, ended } = await open({ options: { trust: store }, upgrade: { rule: slow } })
     await ended
     expect(sockets[0]?.destroyed).toBe(true)
   })

@@ -118,8 +118,8 @@ describe('an application', () => {
   }
 
   test.each([
-    ['imports all eight entries', ['run.mjs']],
-    ['requires all eight entries', ['run.cjs']],
+    ['imports all nine entries', ['run.mjs']],
+    ['requires all nine entries', ['run.cjs']],
     ['requires the CommonJS copy, as tools do that do not know module-sync', withoutRequireOfEsm],
   ])('%s and knows its clients', async (_, args) => {
     const { stdout, stderr } = await run(process.execPath, args, consumer)

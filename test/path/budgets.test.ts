@@ -1,12 +1,15 @@
 import { hash } from 'node:crypto'
+import { EventEmitter } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createServer, type TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createAuthenticator } from '../../src/core/authenticator.js'
+import { readKeyFile } from '../../src/core/key-files.js'
+import { admit } from '../../src/core/open-connections.js'
 import { ClientCertConfigError, deny } from '../../src/errors.js'
 import type { ClientIdentity } from '../../src/identity/identity.js'
 import { limits } from '../../src/limits.js'
@@ -597,6 +600,31 @@ describe('what a peer sends', () => {
     const nested = (depth: number) => `{"allow":${'{"not":'.repeat(depth)}{"commonName":"a"}${'}'.repeat(depth)}}`
     expect(() => ruleFromText('rules', nested(limits.documentDepth - 2))).not.toThrow()
     expect(() => ruleFromText('rules', nested(limits.documentDepth - 1))).toThrow(/nested more than 64 deep/)
+  })
+
+  limit('credentialFileBytes', 'a file of the server’s own key of more than a mebibyte is not read', () => {
+    const file = join(folder, 'large.key')
+    writeFileSync(file, 'key')
+    truncateSync(file, limits.credentialFileBytes)
+    expect(readKeyFile('key', file)).toHaveLength(limits.credentialFileBytes)
+    truncateSync(file, limits.credentialFileBytes + 1)
+    expect(() => readKeyFile('key', file)).toThrow(/has 1048577 octets, the limit is 1048576/)
+  })
+
+  limit('connectionDecisionMilliseconds', 'a connection at the door waits ten seconds, and no longer', async () => {
+    jest.useFakeTimers()
+    try {
+      const socket = Object.assign(new EventEmitter(), { destroy: jest.fn() })
+      const never = { authenticateSocket: () => new Promise(() => {}) }
+      const admitted = admit(socket as never, never as never, undefined, () => true)
+      await jest.advanceTimersByTimeAsync(limits.connectionDecisionMilliseconds - 1)
+      expect(socket.destroy).not.toHaveBeenCalled()
+      await jest.advanceTimersByTimeAsync(1)
+      await admitted
+      expect(socket.destroy).toHaveBeenCalledTimes(1)
+    } finally {
+      jest.useRealTimers()
+    }
   })
 
   describe('in a handshake', () => {

@@ -16,6 +16,7 @@ async function main() {
     oauth: require('mtls-identity/oauth'),
     path: require('mtls-identity/path'),
     rules: require('mtls-identity/rules'),
+    server: require('mtls-identity/server'),
     testing: await testing(),
   })
   console.log(JSON.stringify(seen))

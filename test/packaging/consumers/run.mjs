@@ -7,9 +7,10 @@ import * as forKoa from 'mtls-identity/koa'
 import * as oauth from 'mtls-identity/oauth'
 import * as path from 'mtls-identity/path'
 import * as rules from 'mtls-identity/rules'
+import * as server from 'mtls-identity/server'
 import * as testing from 'mtls-identity/testing'
 import scenario from './scenario.cjs'
 
 console.log(
-  JSON.stringify(await scenario({ express, Koa, core, forExpress, forKoa, apim, oauth, path, rules, testing })),
+  JSON.stringify(await scenario({ express, Koa, core, forExpress, forKoa, apim, oauth, path, rules, server, testing })),
 )

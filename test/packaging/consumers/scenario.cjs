@@ -1,4 +1,4 @@
-// What an application does with the package, with whichever module system brought its eight entries here.
+// What an application does with the package, with whichever module system brought its nine entries here.
 const https = require('node:https')
 const { once } = require('node:events')
 
@@ -13,6 +13,7 @@ module.exports = async function scenario({
   oauth,
   path,
   rules,
+  server,
   testing,
 }) {
   const pki = await testing.createTestPki()
@@ -61,7 +62,7 @@ module.exports = async function scenario({
       throwsConfigError(() => core.createAuthenticator({ trust: pki.trust, revocation: 'none', trustStore: '' })),
     ],
     exports: Object.fromEntries(
-      Object.entries({ core, forExpress, forKoa, apim, oauth, path, rules, testing }).map(([name, entry]) => [
+      Object.entries({ core, forExpress, forKoa, apim, oauth, path, rules, server, testing }).map(([name, entry]) => [
         name,
         Object.keys(entry)
           .filter((key) => key !== 'default' && key !== 'module.exports')
@@ -74,13 +75,13 @@ module.exports = async function scenario({
 
   async function answers(handler) {
     const { tls } = await pki.server()
-    const server = https.createServer(core.tlsServerOptions(authenticator, tls), handler).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address()
+    const listening = https.createServer(server.tlsServerOptions(authenticator, tls), handler).listen(0, '127.0.0.1')
+    await once(listening, 'listening')
+    const { port } = listening.address()
     const found = {}
     for (const [name, client] of Object.entries(clients)) found[name] = await get(port, client.tls)
-    server.closeAllConnections()
-    server.close()
+    listening.closeAllConnections()
+    listening.close()
     return found
   }
 

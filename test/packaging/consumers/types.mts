@@ -31,6 +31,12 @@ import * as forKoa from 'mtls-identity/koa'
 import { type OidcMtls, oidcMtls, requireBoundToken, requireBoundTokenKoa } from 'mtls-identity/oauth'
 import { type PathProfile, validateCertificationPath } from 'mtls-identity/path'
 import { all, commonName, custom, dnsName } from 'mtls-identity/rules'
+import {
+  guardConnection,
+  type Supervisor,
+  tlsServerOptions as serverOptions,
+  superviseServer,
+} from 'mtls-identity/server'
 import { createTestPki } from 'mtls-identity/testing'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -66,6 +72,37 @@ const material = { key: '', cert: '' }
 https.createServer(tlsServerOptions(authenticator, material))
 http2.createSecureServer(tlsServerOptions(authenticator, material))
 tls.createServer(tlsServerOptions(authenticator, material))
+
+// ── What keeps a server right ────────────────────────────────────────────────────────────────────────────────────
+const files = { key: './server.key', cert: './server.crt' }
+const supervisor: Supervisor = superviseServer(
+  https.createServer(serverOptions(authenticator, { ...material, advertise: true })),
+  authenticator,
+  { credentials: files, onIdentityEnd: (socket, error) => socket.end(error.code), log: false },
+)
+superviseServer(http2.createSecureServer(serverOptions(authenticator, material)), authenticator, {
+  credentials: { load: async ({ signal }) => ({ ...material, passphrase: String(signal.aborted) }), refresh: 60_000 },
+})
+superviseServer(tls.createServer(serverOptions(authenticator, material)), authenticator, { refuseConnections: true })
+supervisor.close()
+// @ts-expect-error: a credential has its certificate
+superviseServer(tls.createServer(), authenticator, { credentials: { key: './server.key' } })
+// @ts-expect-error: only this word
+superviseServer(tls.createServer(), authenticator, { upgrades: true })
+tls.createServer(async (socket) => {
+  const decision = await authenticator.authenticateSocket(socket)
+  const stop: () => void = guardConnection(socket, decision, { onEnd: ({ code }) => socket.end(code) })
+  stop()
+})
+express().get('/events', (request, response) => {
+  guardConnection(response, forExpress.clientIdentity(request), { request, rule: rules.commonName('a') })
+})
+const provider = TrustStore.from(async ({ signal }) => [signal.aborted ? '' : 'pem', new Uint8Array()], {
+  refresh: 1_000,
+})
+createAuthenticator({ trust: provider, revocation: 'none', maxStaleness: Number.POSITIVE_INFINITY })
+// @ts-expect-error: what a provider resolves to is PEM or DER
+TrustStore.from(async () => ({ pem: '' }))
 
 async function decide(socket: tls.TLSSocket, request: http2.Http2ServerRequest) {
   await authenticator.authenticate(request)

@@ -1,0 +1,17 @@
+import type { ClientIdentity } from '../identity/identity.js'
+import type { CertificationPath } from '../path/certification-path.js'
+import { sharedMap } from '../shared.js'
+
+/** Who gave an identity out, and by which path: for whoever has the identity alone. */
+export interface Claim {
+  readonly authenticator: object
+  readonly path: CertificationPath
+}
+
+const claims = sharedMap<Claim>('identities')
+
+export function claim(identity: ClientIdentity, by: Claim): void {
+  claims.set(identity, by)
+}
+
+export const claimOf = (identity: object): Claim | undefined => claims.get(identity)
