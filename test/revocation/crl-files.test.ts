@@ -235,6 +235,51 @@ describe('C-02: a watched file of CRLs', () => {
   })
 })
 
+describe('a large file that changes while it is being read', () => {
+  const many = Array.from({ length: 2_500 }, (_, i) => ({ serialNumber: `5${String(i).padStart(31, '0')}` }))
+  const largeOf = async (revoked: TestCredential[], age: number) => {
+    const all = [...many, ...revoked.map((serialNumber) => ({ serialNumber }))]
+    return (await pki.crl({ revoked: all, thisUpdate: fromNoon(-age) })).pem
+  }
+  const read = () => events.filter(({ type }) => type === 'crl-loaded').length
+
+  test.each<[string, () => Promise<string>]>([
+    ['another large one', () => largeOf([alice, bob], minute)],
+    ['a small one', () => crlOf([alice, bob], minute)],
+  ])('is read again afterwards: what counts is the last, %s', async (_, last) => {
+    const [first, second, third] = [await largeOf([], 3 * hour), await largeOf([alice], 2 * hour), await last()]
+    const { path, both } = await watchedFile(first)
+    expect(await both()).toEqual(['accepted', 'accepted'])
+    expect(read()).toBe(1)
+    writeFileSync(path, second + root)
+    look()
+    writeFileSync(path, third + root)
+    look()
+    // The second is on its way, and nothing of either counts yet.
+    expect(read()).toBe(1)
+    while (read() < 3) await new Promise((resolve) => setImmediate(resolve))
+    expect(await both()).toEqual(['REVOKED', 'REVOKED'])
+    for (let i = 0; i < 500; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(read()).toBe(3)
+  })
+
+  test('is spoilt: the former hold, and close() in the middle ends it', async () => {
+    const { path, both, checker } = await watchedFile(await largeOf([alice], 3 * hour))
+    expect(await both()).toEqual(['REVOKED', 'accepted'])
+    writeFileSync(path, (await largeOf([bob], 2 * hour)) + root)
+    look()
+    writeFileSync(path, 'garbage')
+    look()
+    while (warnings.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(await both()).toEqual(['accepted', 'REVOKED'])
+    writeFileSync(path, (await largeOf([alice, bob], hour)) + root)
+    look()
+    checker.close()
+    for (let i = 0; i < 500; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(read()).toBe(2)
+  })
+})
+
 describe('C-02: a watched directory of CRLs', () => {
   test('as Kubernetes mounts it: the ..data link flips, and all CRLs are exchanged at once', async () => {
     const file = folder()

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { ClientCertConfigError } from '../../src/errors.js'
 import type { CertificationPath } from '../../src/path/certification-path.js'
 import { allowUnknown } from '../../src/revocation/allow-unknown.js'
-import type { CertificateChecker, StatusQuestion } from '../../src/revocation/certificate-status.js'
+import { type CertificateChecker, type StatusQuestion, statusOfPath } from '../../src/revocation/certificate-status.js'
 import { denyList } from '../../src/revocation/deny-list.js'
 import { firstDefinite } from '../../src/revocation/first-definite.js'
 import { skipShortLived } from '../../src/revocation/short-lived.js'
@@ -209,6 +209,7 @@ describe('what may be combined', () => {
     const loose: unknown[] = []
     const listen = (reason: unknown) => loose.push(reason)
     process.on('unhandledRejection', listen)
+    await expect(statusOfPath(odd, path, noon, context)).rejects.toThrow('mine is broken')
     await expect(firstDefinite(odd).check(path, noon, context)).rejects.toThrow('mine is broken')
     expect(await deciding({ trust: pki.trust, revocation: firstDefinite(odd) }).verdict(alice)).toBe('INTERNAL')
     await new Promise((resolve) => setImmediate(resolve))
