@@ -89,7 +89,10 @@ describe('conformance suites', () => {
           else if (problem !== undefined) unexplained.push(`${item.id}: ${problem}`)
         }
         expect(unexplained).toEqual([])
-        expect(explained.sort()).toEqual(Object.keys(deviations[name] ?? {}).sort())
+        // The data may be a part of the suite; what is in it and listed has to deviate.
+        const present = new Set(cases.map(({ id }) => id))
+        const listed = Object.keys(deviations[name] ?? {}).filter((id) => present.has(id))
+        expect(explained.sort()).toEqual(listed.sort())
       },
       60_000,
     )
