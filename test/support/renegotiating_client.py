@@ -4,18 +4,23 @@ argv: port, then PEM files: first certificate (or "-" for none), its key, second
   between   renegotiates after the first answer, then asks again
   at-once   renegotiates before it asks anything
   in-flight asks (the server is slow), renegotiates without waiting for the answer, and asks again
+  never     asks twice
   half      sends half of the first request, renegotiates, sends the rest, and asks again
+
+A seventh argument is the protocol: http/1.1 (as is without it), h2, or upgrade (the first request asks to be upgraded).
 
 Prints one line of JSON: the answers' status lines and bodies, and how the renegotiation ended.
 """
 import json
 import socket
+import struct
 import sys
 import time
 
 from OpenSSL import SSL, crypto
 
 port, first_cert, first_key, second_cert, second_key, when = sys.argv[1:7]
+protocol = sys.argv[7] if len(sys.argv) > 7 else "http/1.1"
 seen = {"answers": [], "renegotiated": False, "error": None}
 
 
@@ -25,11 +30,45 @@ def pem(path):
 
 
 def request(path):
-    return b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    if protocol == "h2":
+        return h2_request(path)
+    upgrade = b"Connection: Upgrade\r\nUpgrade: who\r\n" if protocol == "upgrade" else b""
+    return b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + upgrade + b"\r\n"
+
+
+def frame(kind, flags, stream, payload=b""):
+    """RFC 9113, section 4.1."""
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+streams = []
+
+
+def h2_request(path):
+    """HEADERS with END_STREAM and END_HEADERS; GET, https, the path and the authority by RFC 7541, sections 6.1 and 6.2.2."""
+    preface = b"" if streams else b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
+    streams.append(2 * len(streams) + 1)
+    fields = b"\x82\x87\x04" + bytes([len(path)]) + path + b"\x01\x09localhost"
+    return preface + frame(1, 5, streams[-1], fields)
+
+
+def h2_answer():
+    """The DATA of the last stream; the status is in the body where there is one."""
+    read, body = b"", b""
+    while True:
+        while len(read) < 9 or len(read) < 9 + int.from_bytes(read[:3], "big"):
+            read += patiently(lambda: connection.recv(65536))
+        end = 9 + int.from_bytes(read[:3], "big")
+        head, payload, read = read[:9], read[9:end], read[end:]
+        if head[3] == 0 and int.from_bytes(head[5:9], "big") == streams[-1]:
+            body += payload
+            if head[4] & 1:
+                return {"status": 0, "body": body.decode()}
 
 
 context = SSL.Context(SSL.TLS_CLIENT_METHOD)
 context.set_max_proto_version(SSL.TLS1_2_VERSION)
+context.set_alpn_protos([b"h2" if protocol == "h2" else b"http/1.1"])
 if first_cert != "-":
     context.use_certificate(crypto.load_certificate(crypto.FILETYPE_PEM, pem(first_cert)))
     context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, pem(first_key)))
@@ -53,12 +92,16 @@ def patiently(call):
 
 
 def answer():
+    if protocol == "h2":
+        return h2_answer()
     text = b""
     while True:
         text += patiently(lambda: connection.recv(65536))
         head, separator, body = text.partition(b"\r\n\r\n")
         if not separator:
             continue
+        if protocol == "upgrade" and body.endswith(b"}"):
+            return {"status": int(head.split(b" ")[1]), "body": body.decode()}
         length = [l for l in head.split(b"\r\n") if l.lower().startswith(b"content-length:")]
         if length and len(body) >= int(length[0].split(b":")[1]):
             return {"status": int(head.split(b" ")[1]), "body": body.decode()}
@@ -85,6 +128,9 @@ try:
         connection.sendall(request(b"/first"))
         seen["answers"].append(answer())
         change_certificate()
+    elif when == "never":
+        connection.sendall(request(b"/first"))
+        seen["answers"].append(answer())
     elif when == "at-once":
         change_certificate()
     elif when == "in-flight":
