@@ -9,6 +9,7 @@ const suites = {
   ocsp: () => import('./ocsp.mjs'),
   revocation: () => import('./revocation.mjs'),
   header: () => import('./header.mjs'),
+  request: () => import('./request.mjs'),
 }
 
 const { values, positionals } = parseArgs({

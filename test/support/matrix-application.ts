@@ -1,5 +1,5 @@
 /** The application of the matrix: one authenticator behind a server of each protocol. Runs in the tests' process, and compiled in cluster workers. */
-import { writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
@@ -100,7 +100,9 @@ export function createApplication({ trust, crls, intermediates, tls }: Setting) 
     become(moment: Moment): void {
       later = moment.later
       denied.replace(moment.denied)
-      writeFileSync(trust, moment.trust)
+      // Never half of it, where another process reads it at this moment.
+      writeFileSync(`${trust}.${process.pid}`, moment.trust)
+      renameSync(`${trust}.${process.pid}`, trust)
       const reloaded = store.reload()
       if (!reloaded.ok) throw reloaded.error
     },

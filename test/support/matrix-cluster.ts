@@ -17,6 +17,7 @@ function lead(): void {
   const workers: Worker[] = [cluster.fork(), cluster.fork()]
   const waiting = { ports: workers.length, became: 0 }
   for (const worker of workers) {
+    worker.on('exit', () => process.exit(1))
     worker.on('message', (said: Said) => {
       if ('ports' in said && --waiting.ports > 0) return
       if ('became' in said && --waiting.became > 0) return
@@ -29,7 +30,7 @@ function lead(): void {
   })
   process.on('disconnect', () => {
     for (const worker of workers) worker.process.kill('SIGKILL')
-    process.exit()
+    process.exit(0)
   })
 }
 

@@ -237,9 +237,10 @@ function compile(): string {
 export async function startCluster(setting: Setting) {
   const child = fork(compile(), [fileOf(JSON.stringify(setting), 'json')], { execArgv: [] })
   const workers = new Map<number, number>()
-  let became = () => {}
+  let [became, failed] = [() => {}, (_: Error) => {}]
   const ports = await new Promise<Readonly<Record<Protocol, number>>>((resolve, reject) => {
-    child.on('exit', (code) => reject(new Error(`the cluster ended with ${code}`)))
+    failed = reject
+    child.on('exit', (code) => failed(new Error(`the cluster ended with ${code}`)))
     child.on('message', (said: Said) => {
       if ('ports' in said) resolve(said.ports)
       else if ('became' in said) became()
@@ -254,9 +255,10 @@ export async function startCluster(setting: Setting) {
       return workers.get(localPort) as number
     },
     become: (moment: Moment) =>
-      new Promise<void>((resolve) => {
+      new Promise<void>((resolve, reject) => {
         became = resolve
-        child.send(moment)
+        failed = reject
+        child.send(moment, (error) => error && reject(error))
       }),
     stop: () => child.disconnect(),
   }
