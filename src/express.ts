@@ -80,17 +80,12 @@ export function clientIdentity(request: Request): ClientIdentity {
   return requireIdentity(request)
 }
 
-/** One for all requests, so that they keep the hidden class they share. */
-const identityProperty: PropertyDescriptor & ThisType<AnyRequest> = {
-  configurable: true,
-  enumerable: true,
-  get() {
-    return identityOf(this)
-  },
-}
-
 function exposeIdentity(request: AnyRequest): void {
-  Object.defineProperty(request, 'clientIdentity', identityProperty)
+  Object.defineProperty(request, 'clientIdentity', {
+    configurable: true,
+    enumerable: true,
+    get: () => identityOf(request),
+  })
 }
 
 /** Whoever wants to answers: the mount's `onDenied`, the application's error handlers, or we do. */

@@ -71,18 +71,14 @@ export function clientIdentity(context: Pick<Context, 'req'>): ClientIdentity {
   return requireIdentity(context.req)
 }
 
-/** One for all requests, so that contexts keep the hidden class they share. */
-const identityProperty: PropertyDescriptor & ThisType<Context> = {
-  configurable: true,
-  enumerable: true,
-  get() {
-    return identityOf(this.req)
-  },
-}
-
 function exposeIdentity(context: Context): void {
-  Object.defineProperty(context, 'clientIdentity', identityProperty)
-  ;(context.state as ClientCertState).clientIdentity = identityOf(context.req)
+  const { req } = context
+  Object.defineProperty(context, 'clientIdentity', {
+    configurable: true,
+    enumerable: true,
+    get: () => identityOf(req),
+  })
+  ;(context.state as ClientCertState).clientIdentity = identityOf(req)
 }
 
 /** Whoever wants to answers: the mount's `onDenied`, whoever catches the error, or we do. */
