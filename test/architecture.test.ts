@@ -34,6 +34,8 @@ const roomMates: Record<string, string> = {
   'lru-map.ts': 'errors',
   'refresher.ts': 'errors',
   'shared.ts': 'errors',
+  'quietly.ts': 'errors',
+  'warn.ts': 'errors',
   'stack.ts': 'errors',
   'testing.ts': 'testing',
   'oauth.ts': 'oauth',

@@ -3,9 +3,9 @@ import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
+import { warn } from '../warn.js'
 import { laxPermissions, readKeyFile } from './key-files.js'
 import type { ServerCredentials } from './server-context.js'
-import { warn } from './warn.js'
 
 /** Paths of the server's own key and certificate, read now and watched. */
 export type CredentialFiles =

@@ -2,8 +2,8 @@ import { ClientCertConfigError } from '../errors.js'
 import { quote } from '../help.js'
 import { endOf } from '../path/validate-path.js'
 import type { TrustAnchor } from '../trust/trust-snapshot.js'
+import { warn } from '../warn.js'
 import type { Settings } from './options.js'
-import { warn } from './warn.js'
 
 const named = 3
 

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { ClientIdentity } from '../identity/identity.js'
+import { quietly } from '../quietly.js'
 import type { AnyRequest, PresentedChain } from '../source/source.js'
 import { auditEvent, type DecisionFacts, decisionChannel } from './audit.js'
 import type { Decision } from './decision.js'
@@ -59,15 +60,5 @@ export function factsOf({ begun, authentication, rules, remembered, presented, i
     },
     via: presented?.via,
     durations: Object.freeze({ total: performance.now() - begun, authentication, rules }),
-  }
-}
-
-/** What a listener does must not change a decision. */
-export function quietly(call: () => void): void {
-  try {
-    const result: unknown = call()
-    if (result instanceof Promise) result.catch(() => {})
-  } catch {
-    // An operator's log that fails is the operator's; the request was decided.
   }
 }

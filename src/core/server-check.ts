@@ -1,7 +1,7 @@
 import { maxHeaderSize } from 'node:http'
 import type { AnyRequest, CertificateSource } from '../source/source.js'
+import { warnOf } from '../warn.js'
 import { checkUpgrades } from './upgraded-servers.js'
-import { warnOf } from './warn.js'
 
 interface CheckedServer {
   requestCert?: unknown

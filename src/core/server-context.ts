@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { sharedMap } from '../shared.js'
+import { warn } from '../warn.js'
 import { type AuthenticatorInternals, internals } from './authenticator.js'
 import { nameList } from './ca-names.js'
 import { bindSessions, type SessionBinding } from './session-binding.js'
-import { warn } from './warn.js'
 
 /** What an operator wanted of a server, before it was bound to what is trusted. */
 interface Wishes {

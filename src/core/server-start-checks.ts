@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net'
+import { warn, warnOf } from '../warn.js'
 import { type AuthenticatorInternals, internals } from './authenticator.js'
 import { bugsOf } from './node-versions.js'
 import { checkUpgrades } from './upgraded-servers.js'
-import { warn, warnOf } from './warn.js'
 
 /** What can be seen of a server from outside. */
 export interface CheckedServer {

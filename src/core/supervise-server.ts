@@ -1,6 +1,7 @@
 import { maxHeaderSize } from 'node:http'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { sharedMap } from '../shared.js'
+import { warn } from '../warn.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
 import { type CredentialFiles, type CredentialProvider, openCredentials } from './credential-source.js'
 import { HandshakeLines, type ServerLog } from './handshake-lines.js'
@@ -9,7 +10,6 @@ import { type SecureServer, ServerContext } from './server-context.js'
 import { type EmittingServer, filterEvents } from './server-emit.js'
 import { type CheckedServer, checkAtOnce, checkListening } from './server-start-checks.js'
 import { markUpgradeGuarded, unmarkUpgradeGuarded, upgradeGuardOf } from './upgraded-servers.js'
-import { warn } from './warn.js'
 
 export interface SuperviseOptions {
   /** Where the server's own key and certificate come from: `{ key, cert }` or `{ pfx }`, paths that are watched, or `{ load, refresh }`. */

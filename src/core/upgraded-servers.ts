@@ -1,5 +1,5 @@
 import { sharedMap } from '../shared.js'
-import { warnOf } from './warn.js'
+import { warnOf } from '../warn.js'
 
 /** Who stands before `upgrade` and CONNECT: `authenticateUpgrade`, or whoever said so to `superviseServer`. */
 export type UpgradeGuard = 'authenticateUpgrade' | 'application'

@@ -1,7 +1,9 @@
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
+import { quietly } from '../quietly.js'
+import { warn } from '../warn.js'
 import type { CertificateChecker, CertificateStatus, ManagedChecker, StatusQuestion } from './certificate-status.js'
 import { CombinedChecker, expectCertificateChecker, hasDenyList } from './combined-checker.js'
-import { publish, warn } from './events.js'
+import { publish } from './events.js'
 
 export interface AllowUnknownOptions {
   /** Why this is acceptable here, for whoever reads the configuration next. Required, and repeated in the warning. */
@@ -69,16 +71,6 @@ class Lenient extends CombinedChecker implements LenientChecker {
 
   get allowed(): number {
     return this.#count()
-  }
-}
-
-/** Who listens does not decide. */
-function quietly(call: () => unknown): void {
-  try {
-    const result = call()
-    if (result instanceof Promise) result.catch(() => {})
-  } catch {
-    // The same.
   }
 }
 

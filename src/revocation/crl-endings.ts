@@ -1,8 +1,9 @@
 import { instant, quote } from '../help.js'
+import { warn } from '../warn.js'
 import { freshUntil, isSuperseded } from './crl-freshness.js'
 import type { CrlHoldings } from './crl-holdings.js'
 import type { CrlSettings } from './crl-options.js'
-import { publish, warn } from './events.js'
+import { publish } from './events.js'
 import type { KnownCrl } from './known-crl.js'
 
 /** Says, once of each, that a CRL of the operator's own sources has ended and nothing newer is known: by then its CA's clients are refused. */

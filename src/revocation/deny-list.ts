@@ -4,11 +4,12 @@ import { describeCause } from '../help.js'
 import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import { type FileKind, isReadFailure, readOperatorFile } from '../trust/pem-files.js'
+import { warn } from '../warn.js'
 import { type CertificateStatus, type ManagedChecker, type StatusQuestion, statusOfPath } from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
 import { type DenyEntry, type DenySet, digestEntries, isSameSet, parseEntries, serialKey } from './deny-entries.js'
 import { DenyLoads } from './deny-loads.js'
-import { publish, warn } from './events.js'
+import { publish } from './events.js'
 import { twinFingerprint } from './signature-twin.js'
 
 /** Where the list comes from: exactly one of the three. */

@@ -37,8 +37,3 @@ export const revocationChannel = channel('mtls-identity:revocation')
 export function publish(event: RevocationEvent): void {
   if (revocationChannel.hasSubscribers) revocationChannel.publish(event)
 }
-
-/** Beside the event, for an operator who watches nothing but stderr. */
-export function warn(code: string, message: string): void {
-  process.emitWarning(message, { type: 'MtlsIdentityWarning', code })
-}
