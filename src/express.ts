@@ -5,6 +5,7 @@ import {
   type ClientCertOptions as AnyClientCertOptions,
   type MountOptions as AnyMountOptions,
   createMount,
+  type MountOutcome,
 } from './core/mount.js'
 import { type Denial, endPreflight, prepareAnswer, sendProblem } from './core/responses.js'
 import { isClientCertError } from './errors.js'
@@ -46,16 +47,18 @@ export type ClientCertHandler = (request: AnyRequest, response: CachedResponse, 
 export function clientCert(options: ClientCertOptions): ClientCertHandler {
   const mount = createMount(options)
   return function clientCert(request, response, next) {
-    void mount(request, response)
-      .then((outcome) => {
+    const outcome = mount(request, response)
+    if (!(outcome instanceof Promise)) {
+      exposeIdentity(request)
+      proceed(outcome, request, response, next)
+      return
+    }
+    void outcome
+      .then((late) => {
         exposeIdentity(request)
-        return outcome
+        return late
       })
-      .then((outcome) => {
-        if (outcome === undefined) next()
-        else if (outcome === 'preflight') endPreflight(response as unknown as Response)
-        else void refuse(outcome, { request: request as Request, response: response as unknown as Response }, next)
-      }, next)
+      .then((late) => proceed(late, request, response, next), next)
   }
 }
 
@@ -68,10 +71,9 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
 export function requireClientCert(...given: GuardArguments): ClientCertHandler {
   const guard = makeGuard(...given)
   return function requireClientCert(request, response, next) {
-    void guard(request).then((denial) => {
-      if (denial === undefined) next()
-      else void refuse(denial, { request: request as Request, response: response as unknown as Response }, next)
-    }, next)
+    const denial = guard(request)
+    if (denial instanceof Promise) void denial.then((late) => proceed(late, request, response, next), next)
+    else proceed(denial, request, response, next)
   }
 }
 
@@ -80,12 +82,16 @@ export function clientIdentity(request: Request): ClientIdentity {
   return requireIdentity(request)
 }
 
+function proceed(outcome: MountOutcome, request: AnyRequest, response: CachedResponse, next: NextFunction): void {
+  if (outcome === undefined) next()
+  else if (outcome === 'preflight') endPreflight(response as unknown as Response)
+  else void refuse(outcome, { request: request as Request, response: response as unknown as Response }, next)
+}
+
+/** Each mount sets it anew. A value, not a getter: V8 gives an object a shape of its own for every getter. */
 function exposeIdentity(request: AnyRequest): void {
-  Object.defineProperty(request, 'clientIdentity', {
-    configurable: true,
-    enumerable: true,
-    get: () => identityOf(request),
-  })
+  const value = identityOf(request)
+  Object.defineProperty(request, 'clientIdentity', { configurable: true, enumerable: true, writable: false, value })
 }
 
 /** Whoever wants to answers: the mount's `onDenied`, the application's error handlers, or we do. */

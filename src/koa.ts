@@ -1,9 +1,10 @@
-import type { Context, DefaultState, Middleware } from 'koa'
+import type { Context, DefaultState, Middleware, Next } from 'koa'
 import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
 import {
   type ClientCertOptions as AnyClientCertOptions,
   type MountOptions as AnyMountOptions,
   createMount,
+  type MountOutcome,
 } from './core/mount.js'
 import { type Denial, endPreflight, sendProblem } from './core/responses.js'
 import { isClientCertError } from './errors.js'
@@ -42,13 +43,11 @@ declare module 'koa' {
  */
 export function clientCert(options: ClientCertOptions): Middleware {
   const mount = createMount(options)
-  return async function clientCert(context, next) {
-    const outcome = await mount(context.req, context.res)
-    exposeIdentity(context)
-    if (outcome === undefined) return next()
-    if (outcome !== 'preflight') return refuse(outcome, context)
-    context.respond = false
-    endPreflight(context.res)
+  return function clientCert(context, next) {
+    const outcome = mount(context.req, context.res)
+    return outcome instanceof Promise
+      ? outcome.then((late) => proceed(late, context, next))
+      : proceed(outcome, context, next)
   }
 }
 
@@ -60,9 +59,11 @@ export function clientCert(options: ClientCertOptions): Middleware {
  */
 export function requireClientCert(...given: GuardArguments): Middleware<DefaultState, IdentifiedContext> {
   const guard = makeGuard(...given)
-  return async function requireClientCert(context, next) {
-    const denial = await guard(context.req)
-    return denial === undefined ? next() : refuse(denial, context)
+  const pass = (denial: Denial | undefined, context: Context, next: Next) =>
+    denial === undefined ? next() : refuse(denial, context)
+  return function requireClientCert(context, next) {
+    const denial = guard(context.req)
+    return denial instanceof Promise ? denial.then((late) => pass(late, context, next)) : pass(denial, context, next)
   }
 }
 
@@ -71,14 +72,20 @@ export function clientIdentity(context: Pick<Context, 'req'>): ClientIdentity {
   return requireIdentity(context.req)
 }
 
+function proceed(outcome: MountOutcome, context: Context, next: Next): Promise<unknown> | undefined {
+  exposeIdentity(context)
+  if (outcome === undefined) return next()
+  if (outcome !== 'preflight') return refuse(outcome, context)
+  context.respond = false
+  endPreflight(context.res)
+  return undefined
+}
+
+/** Each mount sets it anew. A value, not a getter: V8 gives an object a shape of its own for every getter. */
 function exposeIdentity(context: Context): void {
-  const { req } = context
-  Object.defineProperty(context, 'clientIdentity', {
-    configurable: true,
-    enumerable: true,
-    get: () => identityOf(req),
-  })
-  ;(context.state as ClientCertState).clientIdentity = identityOf(req)
+  const value = identityOf(context.req)
+  Object.defineProperty(context, 'clientIdentity', { configurable: true, enumerable: true, writable: false, value })
+  ;(context.state as ClientCertState).clientIdentity = value
 }
 
 /** Whoever wants to answers: the mount's `onDenied`, whoever catches the error, or we do. */

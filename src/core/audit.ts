@@ -46,6 +46,8 @@ export interface AuditEvent {
 
 /** What is known around a decision. */
 export interface DecisionFacts {
+  /** Milliseconds since 1970 of the request, which is after the decision where that was remembered; NaN where the clock gave none. */
+  readonly at: number
   readonly remembered: boolean
   readonly identity?: ClientIdentity | undefined
   /** Of what was presented, where there is no identity. */
@@ -65,12 +67,13 @@ function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], u
 }
 
 export function auditEvent(decision: Decision, facts: DecisionFacts, names: boolean): AuditEvent {
-  const { remembered, durations } = facts
+  const { at, remembered, durations } = facts
   const identity = decision.outcome === 'accepted' ? decision.identity : facts.identity
   const exception = decision.outcome === 'accepted' ? decision.exception : undefined
-  const { decidedAt, outcome, enforced } = decision
+  const { outcome, enforced } = decision
+  const time = new Date(at)
   return Object.freeze({
-    time: Number.isNaN(decidedAt.getTime()) ? 'unknown' : decidedAt.toISOString(),
+    time: Number.isNaN(time.getTime()) ? 'unknown' : time.toISOString(),
     outcome,
     enforced,
     ...present({

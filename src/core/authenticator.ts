@@ -14,16 +14,27 @@ import { connectionOf } from '../source/tls-socket.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { DecisionFacts } from './audit.js'
 import { claim } from './claims.js'
-import type { Decision } from './decision.js'
-import { type Authentication, DecisionMemory, type Epoch } from './decision-memory.js'
+import type { AcceptedDecision, Decision } from './decision.js'
+import { type Authentication, DecisionMemory, type Epoch, type KnownClient } from './decision-memory.js'
 import { diagnose } from './diagnosis.js'
 import { epochOf, isSameEpoch, stampOf } from './epoch.js'
-import { applied, leniencyOf } from './exceptions.js'
-import { watchExpiry } from './expired-anchors.js'
+import { leniencyOf } from './exceptions.js'
+import { closeOwn, trustedCas, watchAnchors, whenTrustIsLoaded } from './lifetime.js'
+import { acceptance, refusal } from './make-decision.js'
+import { momentOf } from './moment.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
 import { type KnownPrincipal, onlyName } from './principal.js'
-import { beginTrace, enforcing, factsOf, type Reporting, report, type Trace } from './reporting.js'
+import {
+  beginTrace,
+  enforcing,
+  factsOf,
+  factsOfKnown,
+  isHeard,
+  type Reporting,
+  report,
+  type Trace,
+} from './reporting.js'
 import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
 import { readingOf, type Standing } from './standing.js'
@@ -51,7 +62,8 @@ export const internals = Symbol.for('mtls-identity/1.Authenticator')
 
 export interface AuthenticatorInternals extends Authenticator {
   readonly [internals]: {
-    decide(request: AnyRequest, reporting: Reporting): Promise<Decision>
+    /** A promise only where something has to be found out: what is remembered is there at once. */
+    decide(request: AnyRequest, reporting: Reporting): Decision | Promise<Decision>
     report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, facts: DecisionFacts): void
     /** Looks once at a rule a guard asks beside the authenticator's own. */
     checkRule(rule: Rule): void
@@ -101,16 +113,16 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const moment = attempt === 1 ? at : now()
       trace.presented = reading.presented
       const begun = performance.now()
-      const [authentication, remembered] = await authenticate(reading, reading.presented, epoch, moment)
+      const [known, remembered] = await authenticate(reading, reading.presented, epoch, moment)
       trace.remembered = remembered
-      trace.identity = authentication.identity
+      trace.identity = known.identity
       const authenticated = performance.now()
       trace.authentication += authenticated - begun
-      const outcome = rules && (await judge(rules, authentication.identity, request, moment))
+      const outcome = rules && (await judge(rules, known.identity, request, moment))
       trace.rules += performance.now() - authenticated
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
-      if (!closed && isSameEpoch(epoch, epochOf(settings)) && holdsAt(authentication, now())) {
-        return { authentication, outcome }
+      if (!closed && isSameEpoch(epoch, epochOf(settings)) && holdsAt(known, now())) {
+        return { known, outcome }
       }
     }
     throw deny('ERR_CLIENT_CERT_NOT_READY', {
@@ -129,7 +141,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       return authentication
     } catch (thrown) {
       const error = isClientCertError(thrown) ? thrown : internalError(thrown)
-      tell({ decidedAt: new Date(at), enforced: true, outcome: 'refused', error }, enforcing, undefined, factsOf(trace))
+      tell(refusal(error, { at, enforced: true }), enforcing, undefined, factsOf(trace, at))
       return error
     }
   }
@@ -139,7 +151,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     presented: PresentedChain,
     epoch: Epoch,
     at: number,
-  ): Promise<[Authentication, remembered: boolean]> {
+  ): Promise<[KnownClient, remembered: boolean]> {
     const session = 'session' in reading ? reading.session : undefined
     const ofSession = session && memory.ofSession(session, epoch, at)
     if (ofSession !== undefined) return [ofSession, true]
@@ -147,7 +159,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const key = presented.via + hash('sha256', presented.certificate, 'base64')
     const ofCertificate = memory.ofCertificate(key, epoch, at)
     if (ofCertificate !== undefined) {
-      if (session !== undefined) memory.rememberSession(session, ofCertificate, epoch)
+      if (session !== undefined) memory.rememberSession(session, ofCertificate)
       if ('accepted' in reading) reading.accepted?.()
       return [ofCertificate, true]
     }
@@ -157,10 +169,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     if (refused !== undefined) throw withAnswer(refused.error, {})
 
     try {
-      const authentication = await validate(reading, presented, epoch, at)
-      memory.remember(key, session, authentication, epoch)
+      const known = memory.remember(key, session, await validate(reading, presented, epoch, at), epoch)
       if ('accepted' in reading) reading.accepted?.()
-      return [authentication, false]
+      return [known, false]
     } catch (error) {
       if (isClientCertError(error)) memory.rememberRefusal(refusalKey, error, epoch, at)
       throw error
@@ -219,42 +230,81 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   }
 
   /** Time is read here, once. Whatever is thrown denies. */
-  async function decide(
+  function decide(
     read: (at: number) => Reading | Promise<Reading>,
     request: AnyRequest | undefined,
     reporting: Reporting,
-  ): Promise<Decision> {
-    let decidedAt = new Date(Number.NaN)
-    const { enforced } = reporting
-    const trace = beginTrace()
-    let decision: Decision
+  ): Decision | Promise<Decision> {
+    const begun = isHeard(settings) ? performance.now() : 0
+    let at = Number.NaN
     try {
-      const at = now()
-      decidedAt = new Date(at)
-      if (typeof at !== 'number' || Number.isNaN(decidedAt.getTime())) throw new RangeError('now() returned no time')
+      at = momentOf(settings)
       const reading = read(at)
       // Only a gate that has to wait costs a turn.
-      const accepted = await accept('then' in reading ? await reading : reading, request, at, trace)
-      decision = decisionOf(accepted, { decidedAt, enforced })
+      if ('then' in reading) return deliberate(reading, at, request, reporting)
+      const known = recall(reading, at, reporting)
+      if (known === undefined) return deliberate(reading, at, request, reporting)
+      if (isHeard(settings)) tell(known, reporting, request, factsOfKnown(known.identity, at, begun))
+      return known
     } catch (error) {
-      const refusal = isClientCertError(error) ? error : internalError(error)
-      decision = {
-        decidedAt,
-        enforced,
-        outcome: refusal.code === 'ERR_CLIENT_CERT_ABSENT' ? 'absent' : 'refused',
-        error: refusal,
-      }
+      inspect(request)
+      return refuse(error, at, request, reporting, beginTrace())
     }
-    tell(Object.freeze(decision), reporting, request, factsOf(trace))
+  }
+
+  /** What was decided about the same session before, where nothing that it was decided with has changed. */
+  function recall(reading: Reading, at: number, { enforced }: Reporting): AcceptedDecision | undefined {
+    if (closed || reading.presented === undefined || reading.session === undefined) return undefined
+    const known = memory.ofSession(reading.session, epochOf(settings), at)
+    return enforced ? known?.enforced : known?.reported
+  }
+
+  async function deliberate(
+    reading: Reading | Promise<Reading>,
+    at: number,
+    request: AnyRequest | undefined,
+    reporting: Reporting,
+  ): Promise<Decision> {
+    const trace = beginTrace()
+    inspect(request)
+    try {
+      const { known, outcome } = await accept(await reading, request, at, trace)
+      trace.outcome = outcome
+      if (outcome !== undefined && isFailed(outcome)) throw refusalBy(outcome)
+      const decision = acceptance(known, { at, enforced: reporting.enforced, outcome })
+      if (dependsOnIdentityAlone(known)) known[reporting.enforced ? 'enforced' : 'reported'] = decision
+      tell(decision, reporting, request, factsOf(trace, at))
+      return decision
+    } catch (error) {
+      return refuse(error, at, request, reporting, trace)
+    }
+  }
+
+  function inspect(request: AnyRequest | undefined): void {
+    if (request !== undefined) quietly(() => checkServer(request, source))
+  }
+
+  /** Whatever else a rule looks at is looked at for every request; a use of an exception is counted. */
+  const dependsOnIdentityAlone = ({ exception }: Authentication) =>
+    exception === undefined && (rules === undefined || rules.isOfIdentity)
+
+  function refuse(
+    thrown: unknown,
+    at: number,
+    request: AnyRequest | undefined,
+    reporting: Reporting,
+    trace: Trace,
+  ): Decision {
+    const error = isClientCertError(thrown) ? thrown : internalError(thrown)
+    const decision = refusal(error, { at, enforced: reporting.enforced, outcome: trace.outcome })
+    tell(decision, reporting, request, factsOf(trace, at))
     return decision
   }
 
   const tell: AuthenticatorInternals[typeof internals]['report'] = (...told) => report(settings, ...told)
 
-  function decideRequest(request: AnyRequest, reporting: Reporting): Promise<Decision> {
-    quietly(() => checkServer(request, source))
-    return decide((at) => source.read(request, at), request, reporting)
-  }
+  const decideRequest: AuthenticatorInternals[typeof internals]['decide'] = (request, reporting) =>
+    decide((at) => source.read(request, at), request, reporting)
 
   const checkRule = (rule: Rule) => checkRuleBinding(rule, settings.trust.current())
   // Another CA may come with a reload.
@@ -262,9 +312,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   if (rules !== undefined) checkRule(rules)
 
   const authenticator: AuthenticatorInternals = {
-    authenticate: (request) => decideRequest(request, enforcing),
-    authenticateSocket: (socket) => decide(() => readSocket(settings, socket), undefined, enforcing),
-    authenticateChain: (presented) => decide(() => ({ presented }), undefined, enforcing),
+    authenticate: (request) => promised(decideRequest(request, enforcing)),
+    authenticateSocket: (socket) => promised(decide(() => readSocket(settings, socket), undefined, enforcing)),
+    authenticateChain: (presented) => promised(decide(() => ({ presented }), undefined, enforcing)),
     ready: async () => {
       if (rules !== undefined) await Promise.all(partsOf(rules).live.map((source) => source.ready()))
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
@@ -287,7 +337,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       fields: source.fields ?? [],
       settings,
       decideAgain: (standing, request) =>
-        decide(() => readingOf(standing), request, { ...enforcing, refusalsOnly: true }),
+        promised(decide(() => readingOf(standing), request, { ...enforcing, refusalsOnly: true })),
       authenticateAgain,
       standingOf: (socket) => memory.lastOfSession(connectionOf(socket)),
       stamp: () => (closed ? 'closed' : stampOf(settings)),
@@ -296,63 +346,16 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   return Object.freeze(authenticator)
 }
 
-function watchAnchors(settings: Settings): () => void {
-  try {
-    return watchExpiry(settings)
-  } catch (error) {
-    closeOwn(settings)
-    throw error
-  }
-}
-
-/** Stops what was opened for this authenticator alone. */
-function closeOwn({ ownStores, closeRules, exceptions }: Settings): void {
-  for (const store of ownStores) store.close()
-  closeRules()
-  exceptions?.close()
-}
-
-/** At once, unless a provider has to answer first: who asks for the CAs before would be told that there are none. */
-function whenTrustIsLoaded({ trust, intermediates }: Settings, call: () => void): () => void {
-  const stores = [trust, intermediates].filter((store) => store !== undefined)
-  const isLoaded = () => stores.every((store) => store.isLoaded)
-  const stops: (() => void)[] = []
-  const stop = () => {
-    for (const each of stops.splice(0)) each()
-  }
-  if (isLoaded()) call()
-  else {
-    const loaded = () => {
-      if (stops.length === 0 || !isLoaded()) return
-      stop()
-      call()
-    }
-    for (const store of stores) stops.push(store.onReload(loaded))
-  }
-  return stop
-}
-
-/** Whose CRLs are needed, as far as the configuration tells. */
-const trustedCas = ({ trust, intermediates }: Settings) =>
-  [...trust.current().anchors, ...(intermediates?.current().anchors ?? [])].map(({ certificate }) => certificate)
-
 /** A path that holds, and what the rules say of its identity. */
 interface Accepted {
-  authentication: Authentication
+  known: KnownClient
   outcome: RuleOutcome | undefined
 }
 
 type FoundPath = UnrevokedPath & Pick<Authentication, 'exception'>
 
-function decisionOf({ authentication, outcome }: Accepted, base: { decidedAt: Date; enforced: boolean }): Decision {
-  const ofRules = outcome === undefined ? base : { ...base, rules: outcome }
-  if (outcome !== undefined && isFailed(outcome)) {
-    return { ...ofRules, outcome: 'refused', error: refusalBy(outcome) }
-  }
-  const { identity, path, holdsUntil, exception } = authentication
-  const by = exception === undefined ? {} : { exception: applied(exception.entry, exception.ignored) }
-  return { ...ofRules, outcome: 'accepted', identity, path, validUntil: new Date(holdsUntil), ...by }
-}
+/** A decision that is there already costs its caller a promise and no more. */
+const promised = (decision: Decision | Promise<Decision>): Promise<Decision> => Promise.resolve(decision)
 
 /** How often a request is decided about anew when what it was decided with changes meanwhile. */
 const attempts = 3

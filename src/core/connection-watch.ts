@@ -74,7 +74,7 @@ class ConnectionWatch {
     if (this.#running) return
     const stamp = this.stamp()
     const isChanged = stamp !== this.#stamp
-    const at = this.#clock()
+    const at = this.clock()
     const due = [...this.#open].filter(
       (watched) =>
         isChanged || watched.isChanged?.() === true || !(at >= watched.decidedAt && at <= watched.validUntil),
@@ -133,7 +133,8 @@ class ConnectionWatch {
     }
   }
 
-  #clock(): number {
+  /** Milliseconds since 1970; NaN, after which everything is due, where the application's clock throws. */
+  clock(): number {
     try {
       return this.#authenticator[internals].settings.now()
     } catch {

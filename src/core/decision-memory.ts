@@ -3,6 +3,7 @@ import type { ClientIdentity } from '../identity/identity.js'
 import { LruMap } from '../lru-map.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { TrustSnapshot } from '../trust/trust-snapshot.js'
+import type { AcceptedDecision } from './decision.js'
 import type { ExceptionEntry } from './exceptions.js'
 
 /** What an authentication was made with. A remembered one holds only while all of it is the same. */
@@ -34,6 +35,15 @@ export interface Refusal {
 
 type Remembered<T> = T & { readonly epoch: EpochNumbers }
 
+/**
+ * An authentication that is remembered, with what was decided of it: the same decision for every request, as long as rules depend on nothing
+ * else. One for mounts that enforce, one for those in report-only mode.
+ */
+export interface KnownClient extends Remembered<Authentication> {
+  enforced: AcceptedDecision | undefined
+  reported: AcceptedDecision | undefined
+}
+
 /** Generations, not snapshots: what is remembered must not keep a replaced store alive. */
 type EpochNumbers = readonly [trust: number, intermediates: number, revocation: number, rules: number]
 
@@ -48,11 +58,11 @@ const refusalMilliseconds = 10_000
  * session in front of both. Every use checks time and generation.
  */
 export class DecisionMemory {
-  readonly #sessions = new WeakMap<object, Remembered<Authentication>>()
-  readonly #accepted = new LruMap<string, Remembered<Authentication>>(acceptances)
+  readonly #sessions = new WeakMap<object, KnownClient>()
+  readonly #accepted = new LruMap<string, KnownClient>(acceptances)
   readonly #refused = new LruMap<string, Remembered<Refusal>>(refusals)
 
-  ofSession(session: object, epoch: Epoch, at: number): Authentication | undefined {
+  ofSession(session: object, epoch: Epoch, at: number): KnownClient | undefined {
     return holding(this.#sessions.get(session), epoch, at)
   }
 
@@ -61,7 +71,7 @@ export class DecisionMemory {
     return this.#sessions.get(session)
   }
 
-  ofCertificate(key: string, epoch: Epoch, at: number): Authentication | undefined {
+  ofCertificate(key: string, epoch: Epoch, at: number): KnownClient | undefined {
     return holding(this.#accepted.get(key), epoch, at)
   }
 
@@ -69,14 +79,26 @@ export class DecisionMemory {
     return holding(this.#refused.get(key), epoch, at)
   }
 
-  remember(key: string, session: object | undefined, authentication: Authentication, epoch: Epoch): void {
-    const remembered = { ...authentication, epoch: numbersOf(epoch) }
-    this.#accepted.set(key, remembered)
-    if (session !== undefined) this.#sessions.set(session, remembered)
+  remember(key: string, session: object | undefined, authentication: Authentication, epoch: Epoch): KnownClient {
+    const { identity, path, decidedAt, holdsUntil, exception } = authentication
+    const known: KnownClient = {
+      identity,
+      path,
+      decidedAt,
+      holdsUntil,
+      exception,
+      epoch: numbersOf(epoch),
+      enforced: undefined,
+      reported: undefined,
+    }
+    this.#accepted.set(key, known)
+    if (session !== undefined) this.#sessions.set(session, known)
+    return known
   }
 
-  rememberSession(session: object, authentication: Authentication, epoch: Epoch): void {
-    this.#sessions.set(session, { ...authentication, epoch: numbersOf(epoch) })
+  /** A further session of a client that is known. */
+  rememberSession(session: object, known: KnownClient): void {
+    this.#sessions.set(session, known)
   }
 
   /**
@@ -91,8 +113,8 @@ export class DecisionMemory {
 }
 
 /** The one place that says whether something remembered still holds. A clock that was set back makes everything anew. */
-function holding<T extends { decidedAt: number; holdsUntil: number }>(
-  remembered: Remembered<T> | undefined,
+function holding<T extends Remembered<{ decidedAt: number; holdsUntil: number }>>(
+  remembered: T | undefined,
   epoch: Epoch,
   at: number,
 ): T | undefined {

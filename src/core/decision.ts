@@ -5,8 +5,9 @@ import type { CertificationPath } from '../path/certification-path.js'
 import { outcomeLines, type RuleOutcome } from '../rules/outcome.js'
 import type { AppliedException } from './exceptions.js'
 
-/** What was decided about one request, connection or chain. */
+/** What was decided about one request, connection or chain; where the same was decided before and nothing has changed, that decision. */
 export type Decision = {
+  /** When it was decided: before the request, where it was remembered. */
   readonly decidedAt: Date
   /** False where a mount in report-only mode let the request pass whatever the outcome. */
   readonly enforced: boolean
@@ -25,6 +26,8 @@ export type Decision = {
   | { readonly outcome: 'absent'; readonly error: AnyClientCertError }
   | { readonly outcome: 'refused'; readonly error: AnyClientCertError }
 )
+
+export type AcceptedDecision = Extract<Decision, { outcome: 'accepted' }>
 
 /**
  * A decision in a few lines for a log: what was decided, why, and what came of every rule that was asked. What a peer wrote is escaped and cut.

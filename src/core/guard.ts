@@ -8,10 +8,11 @@ import {
 import type { ClientIdentity } from '../identity/identity.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
 import { isRule, judge, type Rule, refusalBy } from '../rules/rule.js'
-import { sharedMap } from '../shared.js'
+import { sharedAttachment } from '../shared.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
 import type { Decision } from './decision.js'
+import { momentOf } from './moment.js'
 import type { Denial, OnDenied } from './responses.js'
 
 /** What one authenticator decided about one request, and under which terms its mount asked. */
@@ -26,34 +27,46 @@ export interface MountedDecision {
   readonly onDenied?: OnDenied | undefined
 }
 
-const requests = sharedMap<Map<Authenticator, MountedDecision>>('requests')
+/** The decisions about one request, the last first. Nearly always there is one, which a list costs nothing. */
+interface Decided {
+  readonly mounted: MountedDecision
+  readonly before: Decided | undefined
+}
+
+const requests = sharedAttachment<Decided>('requests')
 
 /** The last mount that decided about a request speaks for `clientIdentity()`. */
 export function recordDecision(request: AnyRequest, mounted: MountedDecision): void {
-  const decisions = requests.get(request) ?? new Map<Authenticator, MountedDecision>()
-  requests.set(request, decisions)
-  decisions.delete(mounted.authenticator)
-  decisions.set(mounted.authenticator, mounted)
+  requests.set(request, { mounted, before: without(mounted.authenticator, requests.get(request)) })
+}
+
+/** An authenticator has one decision about a request: by its last mount. */
+function without(authenticator: Authenticator, decided: Decided | undefined): Decided | undefined {
+  if (decided === undefined) return undefined
+  const { mounted, before } = decided
+  return mounted.authenticator === authenticator ? before : { mounted, before: without(authenticator, before) }
 }
 
 export function decisionOf(request: AnyRequest, authenticator: Authenticator): MountedDecision | undefined {
-  return requests.get(request)?.get(authenticator)
+  let decided = requests.get(request)
+  while (decided !== undefined && decided.mounted.authenticator !== authenticator) decided = decided.before
+  return decided?.mounted
 }
 
 /** Whether any mount has decided about a request. */
-export const hasDecision = (request: AnyRequest): boolean => requests.has(request)
+export const hasDecision = (request: AnyRequest): boolean => requests.get(request) !== undefined
 
 /** The identity of a request, or undefined where nobody was accepted: by the last of its mounts. */
 export function identityOf(request: AnyRequest): ClientIdentity | undefined {
-  const last = [...(requests.get(request)?.values() ?? [])].at(-1)
-  return last?.decision.outcome === 'accepted' ? last.decision.identity : undefined
+  const decision = requests.get(request)?.mounted.decision
+  return decision?.outcome === 'accepted' ? decision.identity : undefined
 }
 
 /** The identity of a request. Throws {@link ClientCertConfigError} (500) where there is none: nothing else than a mount can make one. */
 export function requireIdentity(request: AnyRequest): ClientIdentity {
   const identity = identityOf(request)
   if (identity !== undefined) return identity
-  const reason = requests.has(request)
+  const reason = hasDecision(request)
     ? 'this request has no identity (mode optional or report-only) — requireClientCert() before the handler'
     : 'clientCert() never ran for this request — app.use(clientCert({ trust })) before the handler'
   throw new ClientCertConfigError(`clientIdentity: ${reason}`)
@@ -71,7 +84,7 @@ export type GuardOutcome = Denial | undefined
 export type GuardArguments = [rule?: Rule | undefined, options?: GuardOptions]
 
 /** Makes the check behind `requireClientCert`. Throws at construction for what is no rule. */
-export function makeGuard(...given: GuardArguments): (request: AnyRequest) => Promise<GuardOutcome> {
+export function makeGuard(...given: GuardArguments): (request: AnyRequest) => GuardOutcome | Promise<GuardOutcome> {
   const [rule, options = {}] = given
   if (given.length === 1 && rule === undefined) {
     throw new ClientCertConfigError(
@@ -92,25 +105,36 @@ export function makeGuard(...given: GuardArguments): (request: AnyRequest) => Pr
       'requireClientCert: authenticator is not one — { authenticator: createAuthenticator({ … }) }',
     )
   }
-  return async (request) => {
+  return (request) => {
     const mounted = chosen(request, authenticator)
     if (mounted instanceof ClientCertConfigError) return { error: mounted }
     return guardDecision(mounted, rule, request)
   }
 }
 
-/** What a guard says to a decision: undefined lets the request pass. */
-export async function guardDecision(
+/** What a guard says to a decision: undefined lets the request pass. A promise only where the rule has to wait. */
+export function guardDecision(
   mounted: MountedDecision,
   rule: Rule | undefined,
   request: AnyRequest | undefined,
-): Promise<GuardOutcome> {
+): GuardOutcome | Promise<GuardOutcome> {
+  if (rule === undefined && mounted.decision.outcome === 'accepted') return undefined
   const begun = performance.now()
-  const { error, outcome } = await refusalOf(mounted, rule, request)
+  const found = ask(mounted, rule, request)
+  return found instanceof Promise
+    ? found.then((late) => conclude(mounted, late, begun, request))
+    : conclude(mounted, found, begun, request)
+}
+
+function conclude(
+  { authenticator, decision, reportOnly, answer, onDenied }: MountedDecision,
+  { at, error, outcome }: Found,
+  begun: number,
+  request: AnyRequest | undefined,
+): GuardOutcome {
   if (error === undefined) return undefined
-  const { decision, reportOnly } = mounted
   const refused: Decision = {
-    decidedAt: decision.decidedAt,
+    decidedAt: new Date(at),
     enforced: !reportOnly,
     ...(outcome === undefined ? {} : { rules: outcome }),
     outcome: 'refused',
@@ -119,63 +143,71 @@ export async function guardDecision(
   // What the mount refused or let pass was reported there.
   if (decision.outcome !== 'refused') {
     const taken = performance.now() - begun
-    const facts = {
-      remembered: decision.outcome === 'accepted',
-      identity: decision.outcome === 'accepted' ? decision.identity : undefined,
-      durations: { total: taken, authentication: 0, rules: taken },
-    }
-    mounted.authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, facts)
+    const identity = decision.outcome === 'accepted' ? decision.identity : undefined
+    const durations = { total: taken, authentication: 0, rules: taken }
+    const facts = { at, remembered: decision.outcome === 'accepted', identity, durations }
+    authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, facts)
   }
-  return reportOnly ? undefined : { error: mounted.answer(error), decision: refused, onDenied: mounted.onDenied }
+  return reportOnly ? undefined : { error: answer(error), decision: refused, onDenied }
 }
 
 function chosen(
   request: AnyRequest,
   authenticator: Authenticator | undefined,
 ): MountedDecision | ClientCertConfigError {
-  const decisions = requests.get(request)
-  if (decisions === undefined) {
+  const decided = requests.get(request)
+  if (decided === undefined) {
     return new ClientCertConfigError(
       'requireClientCert: clientCert() never ran for this request, or skipped it — app.use(clientCert({ trust })) before the guard',
     )
   }
   if (authenticator !== undefined) {
     return (
-      decisions.get(authenticator) ??
+      decisionOf(request, authenticator) ??
       new ClientCertConfigError(
         'requireClientCert: this authenticator has not decided about this request — mount clientCert({ authenticator }) before the guard',
       )
     )
   }
-  if (decisions.size > 1) {
+  if (decided.before !== undefined) {
     return new ClientCertConfigError(
       'requireClientCert: several authenticators decided about this request — name the one you mean: requireClientCert(rule, { authenticator })',
     )
   }
-  return [...decisions.values()][0] as MountedDecision
+  return decided.mounted
 }
 
+/** @property at milliseconds since 1970 */
 interface Found {
-  error: AnyClientCertError | undefined
-  outcome?: RuleOutcome
+  readonly at: number
+  readonly error: AnyClientCertError | undefined
+  readonly outcome?: RuleOutcome
 }
 
-async function refusalOf(
+function ask(
   { decision, authenticator }: MountedDecision,
   rule: Rule | undefined,
   request: AnyRequest | undefined,
-): Promise<Found> {
-  if (decision.outcome !== 'accepted') return { error: decision.error }
-  if (rule === undefined) return { error: undefined }
+): Found | Promise<Found> {
+  const decidedAt = decision.decidedAt.getTime()
+  if (decision.outcome !== 'accepted') return { at: decidedAt, error: decision.error }
+  if (rule === undefined) return { at: decidedAt, error: undefined }
+  const failed = (error: unknown): Found => ({ at: decidedAt, error: asRefusal(error) })
   try {
     authenticator[internals].checkRule(rule)
-    const outcome = await judge(rule, decision.identity, request, decision.decidedAt.getTime())
-    return { error: isFailed(outcome) ? refusalBy(outcome) : undefined, outcome }
+    // Not the time of the decision, which may be one that was remembered.
+    const at = momentOf(authenticator[internals].settings)
+    const conclusion = (outcome: RuleOutcome): Found => ({
+      at,
+      error: isFailed(outcome) ? refusalBy(outcome) : undefined,
+      outcome,
+    })
+    const outcome = judge(rule, decision.identity, request, at)
+    return outcome instanceof Promise ? outcome.then(conclusion).catch(failed) : conclusion(outcome)
   } catch (error) {
-    return {
-      error: isClientCertError(error)
-        ? error
-        : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'a guard' }, { cause: error }),
-    }
+    return failed(error)
   }
 }
+
+const asRefusal = (error: unknown): AnyClientCertError =>
+  isClientCertError(error) ? error : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'a guard' }, { cause: error })

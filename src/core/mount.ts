@@ -53,29 +53,37 @@ const mountOptionNames: readonly (keyof MountOptions)[] = [
 /** What a mount came to: undefined lets the request pass; a preflight is to be answered and ends. */
 export type MountOutcome = Denial | 'preflight' | undefined
 
-/** Makes what is behind `clientCert` in every framework. The returned function never rejects. */
+/** Makes what is behind `clientCert` in every framework. The returned function promises an outcome only where it has to wait, and never rejects. */
 export function createMount(
   options: ClientCertOptions,
-): (request: AnyRequest, response: CachedResponse) => Promise<MountOutcome> {
+): (request: AnyRequest, response: CachedResponse) => MountOutcome | Promise<MountOutcome> {
   const { authenticator, mode, skip, preflight, answer, caching, onDenied } = digest(options)
   const reportOnly = mode === 'report-only'
   const reporting = { enforced: !reportOnly, absentPasses: mode === 'optional' }
 
-  return async (request, response) => {
-    if (isSkipped(skip, request)) return undefined
-    if (preflight === 'answer' && isPreflight(request)) return 'preflight'
-    if (response.headersSent !== true) caching?.apply(response)
-    const known = decisionOf(request, authenticator)
-    const decision = known?.decision ?? (await authenticator[internals].decide(request, reporting))
+  function conclude(request: AnyRequest, decision: Decision, wasPassed: boolean): MountOutcome {
     const error = refusalOf(decision, mode)
     recordDecision(request, { authenticator, decision, reportOnly, passed: error === undefined, answer, onDenied })
+    if (error === undefined) return undefined
     // A mount before this one let it pass, so that nobody has heard of a refusal yet.
-    if (error !== undefined && known?.passed === true) {
+    if (wasPassed) {
       const durations = { total: 0, authentication: 0, rules: 0 }
-      const facts = { remembered: true, durations }
+      const facts = { at: decision.decidedAt.getTime(), remembered: true, durations }
       authenticator[internals].report({ ...decision, enforced: true }, reporting, request, facts)
     }
-    return error && { error: answer(error), decision, onDenied }
+    return { error: answer(error), decision, onDenied }
+  }
+
+  return (request, response) => {
+    if (skip !== undefined && isSkipped(skip, request)) return undefined
+    if (preflight === 'answer' && isPreflight(request)) return 'preflight'
+    if (caching !== undefined && response.headersSent !== true) caching.apply(response)
+    const known = decisionOf(request, authenticator)
+    const wasPassed = known?.passed === true
+    const decision = known?.decision ?? authenticator[internals].decide(request, reporting)
+    return decision instanceof Promise
+      ? decision.then((late) => conclude(request, late, wasPassed))
+      : conclude(request, decision, wasPassed)
   }
 }
 
@@ -84,9 +92,9 @@ function refusalOf(decision: Decision, mode: MountOptions['mode']): AnyClientCer
   return mode === 'optional' && decision.outcome === 'absent' ? undefined : decision.error
 }
 
-function isSkipped(skip: MountOptions['skip'], request: AnyRequest): boolean {
+function isSkipped(skip: (request: AnyRequest) => boolean, request: AnyRequest): boolean {
   try {
-    return skip?.(request) === true
+    return skip(request) === true
   } catch {
     return false
   }

@@ -5,25 +5,17 @@ import type { RevocationChecker } from '../revocation/checker.js'
 import { document, type RuleFile } from '../rules/document-rule.js'
 import { isRule, partsOf, type Rule } from '../rules/rule.js'
 import type { RuleDocument } from '../rules/rule-document.js'
-import type { AnyRequest, CertificateSource } from '../source/source.js'
+import type { CertificateSource } from '../source/source.js'
 import { tlsSocket } from '../source/tls-socket.js'
 import { resolveTrust, type Trust } from '../trust/trust-option.js'
 import type { TrustStore } from '../trust/trust-store.js'
-import type { AuditEvent } from './audit.js'
 import type { Decision } from './decision.js'
 import { ExceptionList, type Exceptions } from './exceptions.js'
 import { type LogFunction, stderrLog } from './log.js'
 import { PrincipalMemory, type PrincipalSource, principalSources, type Resolve } from './principal.js'
+import type { DecisionContext, Observer } from './reporting.js'
 
-/** What `onDecision` is told beside the decision. */
-export interface DecisionContext {
-  /** Absent where a socket or a chain was decided about. */
-  readonly request?: AnyRequest
-  /** Path and revocation were not verified anew. */
-  readonly remembered: boolean
-  /** The decision for an audit log: what it says names nobody, unless `auditNames` says so. */
-  readonly audit: AuditEvent
-}
+export type { DecisionContext } from './reporting.js'
 
 export interface AuthenticatorOptions {
   /**
@@ -106,6 +98,8 @@ export interface Settings {
   readonly exceptions: ExceptionList | undefined
   readonly onDecision: AuthenticatorOptions['onDecision']
   readonly auditNames: boolean
+  /** Of our own rooms: metrics and reports. */
+  readonly observers: Observer[]
   readonly now: () => number
 }
 
@@ -152,6 +146,7 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     exceptions: options.exceptions === undefined ? undefined : new ExceptionList(options.exceptions, now),
     onDecision,
     auditNames,
+    observers: [],
     now,
   }
 }

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
 import type { ClientIdentity } from '../identity/identity.js'
 import { quietly } from '../quietly.js'
+import type { RuleOutcome } from '../rules/outcome.js'
 import type { AnyRequest, PresentedChain } from '../source/source.js'
-import { auditEvent, type DecisionFacts, decisionChannel } from './audit.js'
+import { type AuditEvent, auditEvent, type DecisionFacts, decisionChannel } from './audit.js'
 import type { Decision } from './decision.js'
-import { lineFor } from './log.js'
-import type { Settings } from './options.js'
+import { type LogFunction, lineFor } from './log.js'
 
 /** How a mount wants a decision reported; the decision itself does not depend on it. */
 export interface Reporting {
@@ -18,15 +18,46 @@ export interface Reporting {
 
 export const enforcing: Reporting = { enforced: true, absentPasses: false }
 
-/** Tells the operator's log, the application and the audit channel what was decided. */
+/**
+ * Hears of every decision of one authenticator, at once and before anybody else. It stands on the way of each request: what it does must cost
+ * next to nothing.
+ */
+export interface Observer {
+  decided(decision: Decision, facts: DecisionFacts, request: AnyRequest | undefined): void
+}
+
+/** What `onDecision` is told beside the decision. */
+export interface DecisionContext {
+  /** Absent where a socket or a chain was decided about. */
+  readonly request?: AnyRequest
+  /** Path and revocation were not verified anew. */
+  readonly remembered: boolean
+  /** The decision for an audit log: what it says names nobody, unless `auditNames` says so. */
+  readonly audit: AuditEvent
+}
+
+/** Who is told: a part of the settings. */
+export interface Listeners {
+  readonly log: LogFunction | undefined
+  readonly onDecision: ((decision: Decision, context: DecisionContext) => void) | undefined
+  readonly auditNames: boolean
+  readonly observers: readonly Observer[]
+}
+
+/** Whether anybody would hear of an acceptance: nothing is prepared for nobody. */
+export const isHeard = ({ onDecision, observers }: Listeners): boolean =>
+  onDecision !== undefined || observers.length > 0 || decisionChannel.hasSubscribers
+
+/** Tells observers, the operator's log, the application and the audit channel what was decided. */
 export function report(
-  { log, onDecision, auditNames }: Pick<Settings, 'log' | 'onDecision' | 'auditNames'>,
+  { log, onDecision, auditNames, observers }: Listeners,
   decision: Decision,
   reporting: Reporting,
   request: AnyRequest | undefined,
   facts: DecisionFacts,
 ): void {
   if (reporting.refusalsOnly === true && decision.outcome === 'accepted') return
+  for (const observer of observers) quietly(() => observer.decided(decision, facts, request))
   const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
   if (isRefusal && log !== undefined) quietly(() => log(lineFor(decision) as string, decision))
   if (onDecision === undefined && !decisionChannel.hasSubscribers) return
@@ -46,12 +77,25 @@ export interface Trace {
   remembered: boolean
   presented?: PresentedChain
   identity?: ClientIdentity
+  /** Of the rules, as far as they were asked. */
+  outcome?: RuleOutcome | undefined
 }
 
 export const beginTrace = (): Trace => ({ begun: performance.now(), authentication: 0, rules: 0, remembered: false })
 
-export function factsOf({ begun, authentication, rules, remembered, presented, identity }: Trace): DecisionFacts {
+/** Of a decision that was made before. */
+export function factsOfKnown(identity: ClientIdentity, at: number, begun: number): DecisionFacts {
+  const durations = Object.freeze({ total: performance.now() - begun, authentication: 0, rules: 0 })
+  return { at, remembered: true, identity, via: identity.via, durations }
+}
+
+/** @param at milliseconds since 1970 */
+export function factsOf(
+  { begun, authentication, rules, remembered, presented, identity }: Trace,
+  at: number,
+): DecisionFacts {
   return {
+    at,
     remembered,
     identity,
     // Hashed for whoever asks only.

@@ -110,8 +110,8 @@ interface Look {
 
 async function lookAt({ authenticator, rule, recheck, answer }: UpgradeSettings, request: AnyRequest): Promise<Look> {
   const generation = generationOf(rule)
+  const decidedAt = watchOf(authenticator).clock()
   const decision: Decision = await authenticator[internals].decide(request, reporting)
-  const decidedAt = decision.decidedAt.getTime()
   const passed = decision.outcome === 'accepted'
   const mounted = { authenticator, decision, reportOnly: false, passed, answer }
   recordDecision(request, mounted)

@@ -1,0 +1,9 @@
+/** What the authenticator's clock says, in milliseconds since 1970. Throws where that is no time: nothing can be decided then. */
+export function momentOf({ now }: { readonly now: () => number }): number {
+  const at: unknown = now()
+  if (typeof at !== 'number' || !(Math.abs(at) <= lastMilliseconds)) throw new RangeError('now() returned no time')
+  return at
+}
+
+/** Of what a Date can hold (ECMA-262). */
+const lastMilliseconds = 8.64e15
