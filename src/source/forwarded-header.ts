@@ -5,7 +5,7 @@ import { DecodingError, sequenceLength } from './decoding.js'
 import { type ForwardedHeaderOptions, type ForwardedHeaderSettings, resolveForwarding } from './forwarded-options.js'
 import { type FoundFields, fieldReader, several, single } from './header-lines.js'
 import { HeaderMemory } from './header-memory.js'
-import { absentForms } from './presets.js'
+import { isAbsentForm } from './presets.js'
 import { CertificateFacts, checkRedundant, isFingerprint, isSerialNumber } from './redundant.js'
 import type { AnyRequest, CertificateSource, PresentedChain, Reading } from './source.js'
 import type { TrustedProxy } from './trusted-proxy.js'
@@ -53,7 +53,7 @@ export function forwardedHeader(options: ForwardedHeaderOptions): ForwardedHeade
   function readAdmitted(request: AnyRequest): Reading {
     const found = find(request)
     const line = single(certificate, found[0])
-    const value = line === undefined || absentForms.has(line) ? undefined : line
+    const value = line === undefined || isAbsentForm(line) ? undefined : line
     const chainLines = chain.length === 0 ? noLines : linesOfChain(settings, found)
     const verdict = statusAt < 0 ? undefined : single(status as string, found[statusAt])
     const decoded = value === undefined ? undefined : (memory.find(value, chainLines) ?? decode(value, chainLines))
@@ -200,7 +200,7 @@ function checkNothingElse(
     throw malformed(certificate, `is empty where ${status} says ${verdict}`, preset.blank)
   }
   if (verdict !== undefined && !statusNone.includes(verdict)) throw vetoed(settings, verdict)
-  const isEmpty = (line: string) => line === '' || absentForms.has(line)
+  const isEmpty = (line: string) => line === '' || isAbsentForm(line)
   // RFC 9440 §2.3: the chain must not come without the certificate.
   if (!chainLines.every(isEmpty)) {
     throw malformed(chain[0] as string, `came without ${certificate}`)

@@ -302,6 +302,10 @@ export const presets: { readonly [name in PresetName]: Preset } = {
  * nothing. None of them can be a certificate in any format.
  */
 export const absentForms: ReadonlySet<string> = new Set(Object.values(presets).flatMap(({ absent }) => absent))
+const longestAbsentForm = Math.max(...[...absentForms].map(({ length }) => length))
+
+/** Told by the length first: a set would hash all of a certificate, for every request. */
+export const isAbsentForm = (value: string): boolean => value.length <= longestAbsentForm && absentForms.has(value)
 
 /** Sources that forward text about a certificate and never the certificate: what they say cannot be validated. */
 export const textOnly: Readonly<Record<string, string>> = {
