@@ -56,3 +56,32 @@ export class AddressRanges {
     return (version === 4 || version === 6) && this.#lists[version].check(address, `ipv${version}`)
   }
 }
+
+/**
+ * The one way of writing an address: IPv4 in dotted decimals, also where it was mapped into IPv6 (a connection to it goes to the IPv4 address),
+ * IPv6 as RFC 5952 writes it. Undefined for what is no address, and for one with a zone, which says what it is only on this machine.
+ */
+export function plainAddress(text: string): string | undefined {
+  const version = isIP(text)
+  if (version === 4) return text
+  if (version !== 6 || text.includes('%')) return undefined
+  const groups = groupsOf(text)
+  const isMapped = groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0)
+  return isMapped ? lastAsIpv4(groups) : canonical(text)
+}
+
+const canonical = (address: string) => new URL(`http://[${address}]`).hostname.slice(1, -1)
+
+/** The eight groups of an IPv6 address. */
+export function groupsOf(address: string): number[] {
+  const [before = [], after = []] = canonical(address)
+    .split('::')
+    .map((part) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))))
+  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after]
+}
+
+/** Of an IPv6 address that holds an IPv4 address in its last 32 bits: that one. */
+export function lastAsIpv4(groups: readonly number[]): string {
+  const [high = 0, low = 0] = groups.slice(6)
+  return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
+}

@@ -19,7 +19,7 @@ const ranks = [
   ['revocation', 'identity'],
   ['rules'],
   ['core'],
-  ['apim.ts', 'express.ts', 'koa.ts', 'oauth', 'path.ts', 'rules.ts', 'server.ts', 'testing'], // './path' and './rules' are entries, not the rooms path/ and rules/
+  ['apim.ts', 'express.ts', 'koa.ts', 'oauth', 'path.ts', 'rate-limit.ts', 'rules.ts', 'server.ts', 'testing'], // './path' and './rules' are entries, not the rooms path/ and rules/
   ['index.ts'],
 ]
 /** Files of src/ itself that are a room together rather than an entry each. */

@@ -47,9 +47,10 @@ async function ended(child: ChildProcess): Promise<void> {
 async function start(
   example: string,
   args: string[] = [],
+  settings: Record<string, string> = {},
 ): Promise<{ port: number; says: string; child: ChildProcess }> {
   const port = await freePort()
-  const env = { ...process.env, PORT: String(port) }
+  const env = { ...process.env, PORT: String(port), ...settings }
   const child = spawn(process.execPath, [join('examples', example), ...args], { cwd: folder, env })
   running.push(child)
   let says = ''
@@ -190,6 +191,59 @@ test('proxies/server.mjs reads what nginx sends, from where nginx is', async () 
   expect(JSON.parse(answer.body)).toMatchObject({ subject: 'CN=alice', via: 'proxy' })
   expect(await ask({ port })).toMatchObject({ status: 401 })
   expect(await ask({ port, headers, localAddress: '127.0.0.2' })).toMatchObject({ status: 403 })
+})
+
+test('observability/pino.mjs logs every decision in a line of JSON, and no line holds a name, a token or a query', async () => {
+  const server = await pki.server()
+  const file = join(folder, 'api.log')
+  const args = [
+    write('clients-ca.pem', pki.trust),
+    write('server.key', server.tls.key),
+    write('server.crt', server.tls.cert),
+  ]
+  const { port } = await start('observability/pino.mjs', args, { LOG: file, LEVEL: 'debug', PSEUDONYM_KEY: 'a key' })
+  const alice = await pki.issue({ subject: 'CN=alice secret' })
+  const renewed = await pki.issue({ subject: 'CN=alice secret' })
+  const bob = await pki.issue({ subject: 'CN=bob secret' })
+  const stranger = await (await createTestPki({ name: 'Other' })).issue({ subject: 'CN=mallory secret' })
+  const headers = {
+    authorization: 'Bearer secret',
+    cookie: 'session=secret',
+    'x-forwarded-client-cert': 'Subject="CN=secret"',
+    'user-agent': 'curl',
+  }
+  for (const client of [alice, alice, renewed, bob, stranger, undefined]) {
+    await ask({ port, ca: pki.trust, path: '/?token=secret', headers, ...client?.tls })
+  }
+
+  const text = readFileSync(file, 'utf8')
+  expect(text).not.toContain('secret')
+  const lines = text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const decisions = lines.filter(({ audit }) => audit !== undefined)
+  const [debug, info, warn] = [20, 30, 40]
+  expect(decisions.map(({ level, audit }) => [level, audit.outcome, audit.fingerprint, audit.code])).toEqual([
+    [info, 'accepted', alice.fingerprint, undefined],
+    [debug, 'accepted', alice.fingerprint, undefined],
+    [info, 'accepted', renewed.fingerprint, undefined],
+    [info, 'accepted', bob.fingerprint, undefined],
+    [warn, 'refused', stranger.fingerprint, 'ERR_CLIENT_CERT_UNKNOWN_ISSUER'],
+    [warn, 'absent', undefined, 'ERR_CLIENT_CERT_ABSENT'],
+  ])
+  expect(decisions[0].request).toEqual({
+    method: 'GET',
+    path: '/',
+    address: expect.stringMatching(/127\.0\.0\.1$/),
+  })
+  // Of one name, whatever the certificate: one pseudonym.
+  const [first, second, third, other] = decisions.map(({ audit }) => audit.subject)
+  expect(first).toMatch(/^[\w-]{16}$/)
+  expect([second, third, other === first]).toEqual([first, first, false])
+  const greeted = lines.filter(({ msg }) => msg === 'greeted')
+  expect(greeted).toHaveLength(4)
+  expect(greeted[0].headers).toMatchObject({ authorization: '[redacted]', cookie: '[redacted]', 'user-agent': 'curl' })
 })
 
 function write(name: string, text: string): string {

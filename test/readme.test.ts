@@ -24,6 +24,8 @@ import { limits } from '../src/limits.js'
 import { strictProfile } from '../src/path/profile.js'
 import * as rules from '../src/rules.js'
 import { presets, textFields } from '../src/source/presets.js'
+import { createTestPki, type TestCredential } from '../src/testing.js'
+import { redisProgram, startRedis } from './support/redis.js'
 
 const repository = join(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(repository, file), 'utf8')
@@ -84,7 +86,12 @@ describe('what the README shows', () => {
     const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--skipLibCheck']
     // Plain JavaScript has no place for the types of its parameters.
     const plain = ['--noImplicitAny', 'false', '--types', 'node', '--noEmit']
-    tsc(...files, '--target', 'es2022', '--module', 'nodenext', ...strict, ...plain)
+    // What one program declares of its principals is not so in the others.
+    const registers = files.filter((_, i) => found[i]?.includes('interface Register'))
+    for (const together of [registers, files.filter((file) => !registers.includes(file))]) {
+      expect(together).not.toEqual([])
+      tsc(...together, '--target', 'es2022', '--module', 'nodenext', ...strict, ...plain)
+    }
   })
 
   test('the test with mtls-identity/testing passes', async () => {
@@ -194,7 +201,6 @@ async function answering(port: number): Promise<void> {
 }
 
 test('the program of “In production” follows a new CA of the clients, and a new key of its own, without a restart', async () => {
-  const { createTestPki } = await import('../src/testing.js')
   const [old, young, servers] = [await createTestPki(), await createTestPki(), await createTestPki()]
   const [first, second] = [await servers.server(), await servers.server()]
   const cwd = mkdtempSync(join(folder, 'readme', 'production-'))
@@ -240,6 +246,68 @@ test('the program of “In production” follows a new CA of the clients, and a 
     await once(server, 'exit')
   }
 }, 60_000)
+
+describe('the programs of “Rate limits” stop a client at its own limit, and who is refused again and again', () => {
+  const hasRedis = redisProgram() !== undefined
+  const programs: [name: string, countsRefusals: boolean, run: typeof test.skip][] = [
+    ['express-rate-limit', true, test],
+    ['koa-ratelimit', false, hasRedis ? test : test.skip],
+    ['rate-limiter-flexible', true, hasRedis ? test : test.skip],
+  ]
+  for (const [name, countsRefusals, run] of programs) {
+    const missing = run === test ? '' : ' (redis-server is missing)'
+    run(
+      `${name}${missing}`,
+      async () => {
+        const redis = hasRedis ? await startRedis() : undefined
+        const pki = await createTestPki()
+        const issue = (who: string) => pki.issue({ names: { email: [`${who}@acme.test`] } })
+        const [alice, bob] = [await issue('alice'), await issue('bob')]
+        const stranger = await (await createTestPki({ name: 'Other' })).issue()
+        const cwd = mkdtempSync(join(folder, 'readme', 'limits-'))
+        const { tls } = await pki.server()
+        for (const [file, text] of [
+          ['clients-ca.pem', pki.trust],
+          ['server.key', tls.key],
+          ['server.crt', tls.cert],
+        ] as const) {
+          writeFileSync(join(cwd, file), text)
+        }
+        const port = await freePort()
+        const text = program(`'${name}'`)
+          .replaceAll('8443', String(port))
+          .replaceAll('redis://127.0.0.1:6379', redis?.path ?? '')
+        const server = spawn(process.execPath, [inFolder(`${name}.mjs`, text)], { cwd, stdio: 'ignore' })
+        const statuses = async (times: number, client: TestCredential, localAddress = '127.0.0.1') => {
+          const agent = new https.Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false, ...client.tls })
+          const seen: Record<number, number> = {}
+          for (let i = 0; i < times; i++) {
+            const request = https.get({ port, host: '127.0.0.1', localAddress, agent } as https.RequestOptions)
+            const [response] = await once(request, 'response')
+            response.resume()
+            await once(response, 'end')
+            seen[response.statusCode] = (seen[response.statusCode] ?? 0) + 1
+          }
+          agent.destroy()
+          return seen
+        }
+        try {
+          await answering(port)
+          expect(await statuses(103, alice)).toEqual({ 200: 100, 429: 3 })
+          expect(await statuses(1, bob)).toEqual({ 200: 1 })
+          const stopped = countsRefusals ? { 403: 20, 429: 2 } : { 403: 22 }
+          expect(await statuses(22, stranger, '127.0.0.2')).toEqual(stopped)
+          expect(await statuses(1, bob)).toEqual({ 200: 1 })
+        } finally {
+          server.kill()
+          await once(server, 'exit')
+          await redis?.stop()
+        }
+      },
+      30_000,
+    )
+  }
+})
 
 describe('the tables of the README are those of the source', () => {
   const rowsOf = (name: string) =>

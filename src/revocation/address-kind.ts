@@ -1,5 +1,4 @@
-import { isIP } from 'node:net'
-import { AddressRanges, parseAddressRange } from '../address-ranges.js'
+import { AddressRanges, groupsOf, lastAsIpv4, parseAddressRange } from '../address-ranges.js'
 
 /** What an address is for: `global`, or the purpose for which it was set aside. */
 export type AddressKind =
@@ -50,36 +49,8 @@ const kinds = table.map(([kind, ...ranges]) => ({
 /** RFC 6052 §2.1: the last 32 bits are the IPv4 address that a NAT64 turns it into. */
 const wellKnownNat64 = new AddressRanges([parseAddressRange('64:ff9b::/96', String)])
 
-/** What an address, as {@link plainAddress} writes it, is for. */
+/** What an address, as `plainAddress` writes it, is for. */
 export function addressKind(address: string): AddressKind {
   if (wellKnownNat64.holds(address)) return addressKind(lastAsIpv4(groupsOf(address)))
   return kinds.find(({ ranges }) => ranges.holds(address))?.kind ?? 'reserved'
-}
-
-/**
- * The one way of writing an address: IPv4 in dotted decimals, also where it was mapped into IPv6 (a connection to it goes to the IPv4 address),
- * IPv6 as RFC 5952 writes it. Undefined for what is no address, and for one with a zone, which says what it is only on this machine.
- */
-export function plainAddress(text: string): string | undefined {
-  const version = isIP(text)
-  if (version === 4) return text
-  if (version !== 6 || text.includes('%')) return undefined
-  const groups = groupsOf(text)
-  const isMapped = groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0)
-  return isMapped ? lastAsIpv4(groups) : canonical(text)
-}
-
-const canonical = (address: string) => new URL(`http://[${address}]`).hostname.slice(1, -1)
-
-/** The eight groups of an IPv6 address. */
-function groupsOf(address: string): number[] {
-  const [before = [], after = []] = canonical(address)
-    .split('::')
-    .map((part) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))))
-  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after]
-}
-
-function lastAsIpv4(groups: readonly number[]): string {
-  const [high = 0, low = 0] = groups.slice(6)
-  return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
 }

@@ -1,8 +1,8 @@
-import { AddressRanges, parseAddressRange } from '../address-ranges.js'
+import { AddressRanges, parseAddressRange, plainAddress } from '../address-ranges.js'
 import { ClientCertConfigError } from '../errors.js'
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
-import { type AddressKind, addressKind, plainAddress } from './address-kind.js'
+import { type AddressKind, addressKind } from './address-kind.js'
 import { FetchError } from './fetch-error.js'
 import { AllowedHosts, type FetchUrl, parseFetchUrl } from './fetch-url.js'
 

@@ -113,13 +113,14 @@ describe('an application', () => {
     koa: answers,
     apim: 'report-only',
     oauth: 'not-bound',
+    rateLimit: ['publicKeyPin'],
     path: [true, false, 'ERR_CLIENT_CERT_UNKNOWN_ISSUER'],
     errors: [true, true, false, true],
   }
 
   test.each([
-    ['imports all nine entries', ['run.mjs']],
-    ['requires all nine entries', ['run.cjs']],
+    ['imports all ten entries', ['run.mjs']],
+    ['requires all ten entries', ['run.cjs']],
     ['requires the CommonJS copy, as tools do that do not know module-sync', withoutRequireOfEsm],
   ])('%s and knows its clients', async (_, args) => {
     const { stdout, stderr } = await run(process.execPath, args, consumer)

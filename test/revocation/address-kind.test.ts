@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { type AddressKind, addressKind, plainAddress } from '../../src/revocation/address-kind.js'
+import { plainAddress } from '../../src/address-ranges.js'
+import { type AddressKind, addressKind } from '../../src/revocation/address-kind.js'
 
 describe('what an address is for', () => {
   /** The first and the last address of each network, and their neighbours outside of it. */

@@ -1,8 +1,8 @@
 /** Where URLs may lead: R-01 of the threats. Names are resolved by the tests; who is asked listens on loopback. */
 import { describe, expect, jest, test } from '@jest/globals'
+import { plainAddress } from '../../src/address-ranges.js'
 import { ClientCertConfigError } from '../../src/errors.js'
 import { limits } from '../../src/limits.js'
-import { plainAddress } from '../../src/revocation/address-kind.js'
 import { createDocumentFetcher, type FetchError, type FetcherOptions } from '../../src/revocation/document-fetcher.js'
 import { FetchPolicy } from '../../src/revocation/fetch-policy.js'
 import { configuredUrl } from '../../src/revocation/fetch-url.js'

@@ -15,6 +15,7 @@ async function main() {
     apim: require('mtls-identity/apim'),
     oauth: require('mtls-identity/oauth'),
     path: require('mtls-identity/path'),
+    rateLimit: require('mtls-identity/rate-limit'),
     rules: require('mtls-identity/rules'),
     server: require('mtls-identity/server'),
     testing: await testing(),

@@ -6,11 +6,14 @@ import * as forExpress from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
 import * as oauth from 'mtls-identity/oauth'
 import * as path from 'mtls-identity/path'
+import * as rateLimit from 'mtls-identity/rate-limit'
 import * as rules from 'mtls-identity/rules'
 import * as server from 'mtls-identity/server'
 import * as testing from 'mtls-identity/testing'
 import scenario from './scenario.cjs'
 
 console.log(
-  JSON.stringify(await scenario({ express, Koa, core, forExpress, forKoa, apim, oauth, path, rules, server, testing })),
+  JSON.stringify(
+    await scenario({ express, Koa, core, forExpress, forKoa, apim, oauth, path, rateLimit, rules, server, testing }),
+  ),
 )

@@ -1,4 +1,4 @@
-// What an application does with the package, with whichever module system brought its nine entries here.
+// What an application does with the package, with whichever module system brought its ten entries here.
 const https = require('node:https')
 const { once } = require('node:events')
 
@@ -12,6 +12,7 @@ module.exports = async function scenario({
   apim,
   oauth,
   path,
+  rateLimit,
   rules,
   server,
   testing,
@@ -25,10 +26,13 @@ module.exports = async function scenario({
   const authenticator = core.createAuthenticator({ trust: pki.trust, revocation: 'none', log: false })
   const onlyAlice = core.rules.any(rules.commonName('alice'), rules.dnsName('alice.test'))
 
+  const keyOf = rateLimit.rateLimitKey('publicKeyPin')
+  const keys = new Set()
   const expressApp = express()
     .set('env', 'test')
     .use(forExpress.clientCert({ authenticator, mode: 'required' }))
     .get('/', forExpress.requireClientCert(onlyAlice), (req, res) => {
+      keys.add(keyOf(req).split(':')[0])
       res.send(forExpress.clientIdentity(req).subject.get('CN'))
     })
 
@@ -54,6 +58,7 @@ module.exports = async function scenario({
     koa: await answers(koaApp.callback()),
     apim: apim.apimPolicy('<validate-client-certificate ignore-error="true" />').mode,
     oauth: oauth.confirmationFailure({ sub: 'x' }),
+    rateLimit: [...keys],
     path: [(await validate(alice)).valid, refused.valid, refused.error?.code],
     errors: [
       refused.error instanceof core.ClientCertError,
@@ -62,12 +67,14 @@ module.exports = async function scenario({
       throwsConfigError(() => core.createAuthenticator({ trust: pki.trust, revocation: 'none', trustStore: '' })),
     ],
     exports: Object.fromEntries(
-      Object.entries({ core, forExpress, forKoa, apim, oauth, path, rules, server, testing }).map(([name, entry]) => [
-        name,
-        Object.keys(entry)
-          .filter((key) => key !== 'default' && key !== 'module.exports')
-          .sort(),
-      ]),
+      Object.entries({ core, forExpress, forKoa, apim, oauth, path, rateLimit, rules, server, testing }).map(
+        ([name, entry]) => [
+          name,
+          Object.keys(entry)
+            .filter((key) => key !== 'default' && key !== 'module.exports')
+            .sort(),
+        ],
+      ),
     ),
   }
   await authenticator.close()

@@ -30,6 +30,7 @@ import * as forExpress from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
 import { type OidcMtls, oidcMtls, requireBoundToken, requireBoundTokenKoa } from 'mtls-identity/oauth'
 import { type PathProfile, validateCertificationPath } from 'mtls-identity/path'
+import { addressKey, rateLimitKey } from 'mtls-identity/rate-limit'
 import { all, commonName, custom, dnsName } from 'mtls-identity/rules'
 import {
   guardConnection,
@@ -266,6 +267,26 @@ const mtls: OidcMtls = oidcMtls({ anchorOf: (clientId: string) => (clientId === 
 oidcMtls({ anchor: 'partners' })
 const policy: ApimPolicy = apimPolicy('<validate-client-certificate />', { certificates: { id: 'ab' } })
 forExpress.clientCert({ trust: './a.pem', mode: policy.mode, ...policy.options })
+
+// ── Rate limits ──────────────────────────────────────────────────────────────────────────────────────────────────
+declare function rateLimit(options: {
+  keyGenerator: (request: express.Request, response: express.Response) => string
+}): void
+declare function ratelimit(options: { id: (context: Koa.Context) => string | false }): void
+rateLimit({ keyGenerator: rateLimitKey('principal', { anonymous: (request) => request.ip }) })
+rateLimit({ keyGenerator: addressKey((request) => request.ip) })
+ratelimit({ id: rateLimitKey((who) => who.names.dns[0] ?? '', { anonymous: (ctx) => ctx.ip }) })
+ratelimit({ id: addressKey((ctx) => ctx.ip) })
+koa.use(async (ctx, next) => {
+  const key: string = rateLimitKey('publicKeyPin')(ctx) + addressKey()(ctx.req)
+  return key === '' ? undefined : next()
+})
+// @ts-expect-error no unit: every SVID of a trust domain may have the same subject
+rateLimitKey('subject')
+// @ts-expect-error a client has one key
+rateLimitKey((who) => who.names.dns)
+// @ts-expect-error an option that does not exist
+rateLimitKey('issuer', { anonymus: () => '' })
 
 // ── Path ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 async function path(der: Uint8Array) {
