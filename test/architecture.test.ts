@@ -180,6 +180,14 @@ function nodesOwnReadingIsNotUsed(sources: Sources): string[] {
   ]
 }
 
+/** One type and one shape of code for all warnings, so that an operator can filter them. */
+function warningsComeFromWarn(sources: Sources): string[] {
+  const elsewhere = withoutTesting(sources, (file) => file !== 'src/warn.ts')
+  return eachName(elsewhere, (name, at) =>
+    name === 'emitWarning' ? `${at}: warn() of src/warn.ts tells the operator` : undefined,
+  )
+}
+
 function onlyCoreReadsTheClock(sources: Sources, exceptions: Exceptions): string[] {
   const clockless = withoutTesting(sources, (file) => roomOf(file) !== 'core' && !Object.hasOwn(exceptions, file))
   return eachNode(clockless, (node, at) => {
@@ -393,6 +401,10 @@ describe('the house keeps its rules', () => {
     expect(nodesOwnReadingIsNotUsed(house)).toEqual([])
   })
 
+  test('warnings come from warn()', () => {
+    expect(warningsComeFromWarn(house)).toEqual([])
+  })
+
   test('only core reads the clock', () => {
     expect(onlyCoreReadsTheClock(house, clock)).toEqual([])
   })
@@ -539,6 +551,14 @@ describe('the rules bite', () => {
     const text = "/** never socket.authorized */ const help = 'do not trust socket.authorized'"
     expect(nodesOwnReadingIsNotUsed(sources({ 'src/source/tls-socket.ts': text }))).toEqual([])
   })
+
+  test.each(["process.emitWarning('x')", "import { emitWarning } from 'node:process'", "process['emitWarning']('x')"])(
+    'warnings: %s is refused outside warn.ts',
+    (text) => {
+      expect(warningsComeFromWarn(sources({ 'src/core/options.ts': text }))).not.toEqual([])
+      expect(warningsComeFromWarn(sources({ 'src/warn.ts': text }))).toEqual([])
+    },
+  )
 
   test.each([
     'const at = Date.now()',
