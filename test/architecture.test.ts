@@ -29,6 +29,7 @@ const roomMates: Record<string, string> = {
   'details.ts': 'errors',
   'help.ts': 'errors',
   'limits.ts': 'errors',
+  'file-permissions.ts': 'errors',
   'file-watch.ts': 'errors',
   'group-by.ts': 'errors',
   'lru-map.ts': 'errors',
@@ -77,6 +78,7 @@ const io: Exceptions = {
   'src/trust/pem-files.ts': 'reads the PEM and DER files an operator names',
   'src/revocation/http-exchange.ts': 'the network: fetches CRLs and OCSP responses',
   'src/file-watch.ts': 'asks whether files an operator names have changed',
+  'src/file-permissions.ts': 'asks who else may change files an operator names',
   'src/core/key-files.ts': 'reads the key and certificate of the server itself',
   'src/source/secret-file.ts': 'reads the file of proxy secrets an operator names',
 }
