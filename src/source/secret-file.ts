@@ -16,7 +16,9 @@ export function readSecrets(option: string, path: unknown): readonly string[] {
       .split(/\r?\n/)
       .filter((line) => line !== '')
     if (secrets.length === 0)
-      throw new ClientCertConfigError(`${option}: ${path} is empty — (umask 077; openssl rand -hex 32 > ${path})`)
+      throw new ClientCertConfigError(
+        `${option}: ${path} is empty — openssl rand -hex 32 > ${path} && chmod 600 ${path}`,
+      )
     warnOfFilePermissions([path], { secret: true })
     return secrets
   } catch (error) {
