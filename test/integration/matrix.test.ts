@@ -3,8 +3,8 @@
  * asked once before it comes in the way its row says, and in between everything happens at once: two hours pass, one certificate is
  * denied, one CA leaves the trust store.
  *
- * Not here: sessions that end with the trust they were made under (S-07: supervised.test.ts, bound-sessions.test.ts), early data, which Node's
- * servers never take (S-09), and callbacks of the handshake that throw (S-10: bound-sessions.test.ts).
+ * Not here: sessions that end with the trust they were made under (S-07: supervised.test.ts, bound-sessions.test.ts), early data (S-09:
+ * early-data.test.ts), and callbacks of the handshake that throw (S-10: bound-sessions.test.ts).
  */
 import { constants, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
