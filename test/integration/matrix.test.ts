@@ -301,21 +301,25 @@ describe('renegotiated', () => {
   for (const protocol of protocols) {
     const isUpgraded = protocol === 'an upgraded connection'
 
-    renegotiating(`S-08: ${protocol}, with a certificate that would be accepted, TLSv1.2`, async () => {
-      const { place } = await oneServer(protocol)
-      const before: Partial<Row> = {}
-      const after = await each(async (kind) => {
-        const { first, second, agreed, renegotiated } = await askTwice(protocol, place.port, kind, other, 'between')
-        before[kind] = first
-        if (isUpgraded && first !== 'accepted') return 'no session'
-        // Node cuts a connection off that begins to renegotiate; that the server has not even answered is SSL_OP_NO_RENEGOTIATION.
-        return agreed ? `${renegotiated ? 'renegotiated' : 'agreed to'}, then ${second}` : second
-      })
-      expect({ before, after }).toEqual({
-        before: rowOf('before'),
-        after: rowOf(isUpgraded ? 'renegotiated, upgraded' : 'renegotiated'),
-      })
-    })
+    renegotiating(
+      `S-08: ${protocol}, with a certificate that would be accepted, TLSv1.2`,
+      async () => {
+        const { place } = await oneServer(protocol)
+        const before: Partial<Row> = {}
+        const after = await each(async (kind) => {
+          const { first, second, agreed, renegotiated } = await askTwice(protocol, place.port, kind, other, 'between')
+          before[kind] = first
+          if (isUpgraded && first !== 'accepted') return 'no session'
+          // Node cuts a connection off that begins to renegotiate; that the server has not even answered is SSL_OP_NO_RENEGOTIATION.
+          return agreed ? `${renegotiated ? 'renegotiated' : 'agreed to'}, then ${second}` : second
+        })
+        expect({ before, after }).toEqual({
+          before: rowOf('before'),
+          after: rowOf(isUpgraded ? 'renegotiated, upgraded' : 'renegotiated'),
+        })
+      },
+      30_000,
+    )
 
     renegotiating(
       `S-08: ${protocol}, the same client that does not renegotiate is answered twice, TLSv1.2`,
