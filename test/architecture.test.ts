@@ -29,6 +29,7 @@ const roomMates: Record<string, string> = {
   'details.ts': 'errors',
   'help.ts': 'errors',
   'limits.ts': 'errors',
+  'file-permissions.ts': 'errors',
   'file-watch.ts': 'errors',
   'group-by.ts': 'errors',
   'lru-map.ts': 'errors',
@@ -77,6 +78,7 @@ const io: Exceptions = {
   'src/trust/pem-files.ts': 'reads the PEM and DER files an operator names',
   'src/revocation/http-exchange.ts': 'the network: fetches CRLs and OCSP responses',
   'src/file-watch.ts': 'asks whether files an operator names have changed',
+  'src/file-permissions.ts': 'asks who else may change files an operator names',
   'src/core/key-files.ts': 'reads the key and certificate of the server itself',
   'src/source/secret-file.ts': 'reads the file of proxy secrets an operator names',
 }
@@ -178,6 +180,14 @@ function nodesOwnReadingIsNotUsed(sources: Sources): string[] {
         : undefined,
     ),
   ]
+}
+
+/** One type and one shape of code for all warnings, so that an operator can filter them. */
+function warningsComeFromWarn(sources: Sources): string[] {
+  const elsewhere = withoutTesting(sources, (file) => file !== 'src/warn.ts')
+  return eachName(elsewhere, (name, at) =>
+    name === 'emitWarning' ? `${at}: warn() of src/warn.ts tells the operator` : undefined,
+  )
 }
 
 function onlyCoreReadsTheClock(sources: Sources, exceptions: Exceptions): string[] {
@@ -393,6 +403,10 @@ describe('the house keeps its rules', () => {
     expect(nodesOwnReadingIsNotUsed(house)).toEqual([])
   })
 
+  test('warnings come from warn()', () => {
+    expect(warningsComeFromWarn(house)).toEqual([])
+  })
+
   test('only core reads the clock', () => {
     expect(onlyCoreReadsTheClock(house, clock)).toEqual([])
   })
@@ -539,6 +553,14 @@ describe('the rules bite', () => {
     const text = "/** never socket.authorized */ const help = 'do not trust socket.authorized'"
     expect(nodesOwnReadingIsNotUsed(sources({ 'src/source/tls-socket.ts': text }))).toEqual([])
   })
+
+  test.each(["process.emitWarning('x')", "import { emitWarning } from 'node:process'", "process['emitWarning']('x')"])(
+    'warnings: %s is refused outside warn.ts',
+    (text) => {
+      expect(warningsComeFromWarn(sources({ 'src/core/options.ts': text }))).not.toEqual([])
+      expect(warningsComeFromWarn(sources({ 'src/warn.ts': text }))).toEqual([])
+    },
+  )
 
   test.each([
     'const at = Date.now()',

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
 import { watchFiles } from '../src/file-watch.js'
 import { temporaryFolder } from './support/pki.js'
@@ -40,6 +40,25 @@ test('whoever could not read what he found is told again at each look, until he 
   writeFileSync(at('b'), '22')
   for (let i = 0; i < 6; i++) look()
   expect(told).toBe(3)
+  stop()
+})
+
+test('C-02: a file that got the inode, the size and the mtime of the former one is told apart from it', () => {
+  writeFileSync(at('e'), '1')
+  utimesSync(at('e'), 1, 1)
+  const former = statSync(at('e'))
+  let told = 0
+  const stop = watchFiles([at('e')], () => {
+    told++
+  })
+  look()
+  writeFileSync(at('e'), '2')
+  utimesSync(at('e'), 1, 1)
+  const { ino, size, mtimeMs } = statSync(at('e'))
+  expect({ ino, size, mtimeMs }).toEqual({ ino: former.ino, size: former.size, mtimeMs: former.mtimeMs })
+  look()
+  look()
+  expect(told).toBe(1)
   stop()
 })
 

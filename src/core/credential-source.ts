@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import { warnOfFilePermissions } from '../file-permissions.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
@@ -137,7 +138,8 @@ function applyTogether(credentials: ServerCredentials, what: string, apply: Appl
 
 function checkPermissions(path: string): void {
   const lax = laxPermissions(path)
-  if (lax !== undefined) warn('MTLS_KEY_PERMISSIONS', `${lax} — chmod 0400, or in Kubernetes defaultMode: 0400`)
+  if (lax === undefined) warnOfFilePermissions([path])
+  else warn('MTLS_KEY_PERMISSIONS', `${lax} — chmod 0400, or in Kubernetes defaultMode: 0400`)
 }
 
 /** Says what is wrong once, as long as it is the same; undefined says that nothing is. */

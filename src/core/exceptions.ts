@@ -5,6 +5,7 @@ import type { Leniency } from '../path/leniency.js'
 import type { ResolvedProfile } from '../path/profile.js'
 import { fingerprintOf } from '../rules/certificate-matchers.js'
 import { readOperatorFile } from '../trust/pem-files.js'
+import { warn } from '../warn.js'
 
 /** What an exception may overlook. Never a revocation, a signature or an unknown issuer. */
 export type Ignorable = 'expired' | 'not-yet-valid' | 'weak-key' | 'extended-key-usage' | 'version'
@@ -96,10 +97,10 @@ export class ExceptionList {
       this.#entries = this.#read()
       this.#generation++
     } catch (error) {
-      process.emitWarning(`${error instanceof Error ? error.message : String(error)} (the former exceptions hold)`, {
-        type: 'MtlsIdentityWarning',
-        code: 'MTLS_RELOAD_FAILED',
-      })
+      warn(
+        'MTLS_RELOAD_FAILED',
+        `${error instanceof Error ? error.message : String(error)} (the former exceptions hold)`,
+      )
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { SecureContext, TlsOptions } from 'node:tls'
 import { quote } from '../help.js'
+import { warn } from '../warn.js'
 
 type Answer = (error: Error | null, context?: SecureContext) => void
 type SniCallback = NonNullable<TlsOptions['SNICallback']>
@@ -52,10 +53,10 @@ function warnOnce(name: string): (error: unknown) => Error {
   return (thrown) => {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown))
     if (!isWarned) {
-      process.emitWarning(`${name} failed, and the connection was ended: ${quote(error.message)} — handle it there`, {
-        type: 'MtlsIdentityWarning',
-        code: 'MTLS_HANDSHAKE_CALLBACK',
-      })
+      warn(
+        'MTLS_HANDSHAKE_CALLBACK',
+        `${name} failed, and the connection was ended: ${quote(error.message)} — handle it there`,
+      )
     }
     isWarned = true
     return error

@@ -9,6 +9,7 @@ import type { CertificateSource } from '../source/source.js'
 import { tlsSocket } from '../source/tls-socket.js'
 import { resolveTrust, type Trust } from '../trust/trust-option.js'
 import type { TrustStore } from '../trust/trust-store.js'
+import { warn } from '../warn.js'
 import type { Decision } from './decision.js'
 import { ExceptionList, type Exceptions } from './exceptions.js'
 import { type LogFunction, stderrLog } from './log.js'
@@ -210,12 +211,9 @@ let warned = false
 function revocationOf({ revocation }: AuthenticatorOptions): RevocationChecker | 'none' {
   if (revocation === undefined) {
     if (!warned) {
-      process.emitWarning(
+      warn(
+        'MTLS_NO_REVOCATION',
         "no revocation checking: a revoked certificate stays valid until it ends — say revocation: 'none' if that is meant",
-        {
-          type: 'MtlsIdentityWarning',
-          code: 'MTLS_NO_REVOCATION',
-        },
       )
     }
     warned = true

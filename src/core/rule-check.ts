@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { partsOf, type Rule } from '../rules/rule.js'
 import type { TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
+import { warn } from '../warn.js'
 
 const checked = new WeakSet<Rule>()
 /** By the list of anchors, which a snapshot never changes: guards ask on every request. */
@@ -25,8 +26,8 @@ export function checkRuleBinding(rule: Rule, { anchors, bindsNames }: TrustSnaps
   if (count < 2) return
   checked.add(rule)
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-  process.emitWarning(
+  warn(
+    'MTLS_UNBOUND_RULE',
     `rules: ${first}${more} names a client but not its CA, and ${count} CAs are trusted: each of them can issue that name — all(issuedBy(ca), …) or all(anchor("name"), …)`,
-    { type: 'MtlsIdentityWarning', code: 'MTLS_UNBOUND_RULE' },
   )
 }

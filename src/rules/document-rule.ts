@@ -2,6 +2,7 @@ import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { readOperatorFile } from '../trust/pem-files.js'
+import { warn } from '../warn.js'
 import type { RuleOutcome } from './outcome.js'
 import { held, judge, type LiveSource, makeRule, partsOf, type Rule, type RuleRequest } from './rule.js'
 import { type DocumentOptions, type RuleDocument, ruleFromText, ruleFromValue } from './rule-document.js'
@@ -106,10 +107,7 @@ function reloadAlone(reload: () => void): void {
   try {
     reload()
   } catch (error) {
-    process.emitWarning(`${error instanceof Error ? error.message : String(error)} (the former rules hold)`, {
-      type: 'MtlsIdentityWarning',
-      code: 'MTLS_RELOAD_FAILED',
-    })
+    warn('MTLS_RELOAD_FAILED', `${error instanceof Error ? error.message : String(error)} (the former rules hold)`)
   }
 }
 

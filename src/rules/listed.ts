@@ -2,6 +2,7 @@ import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
 import { readOperatorDirectory, readOperatorFile, trustFiles } from '../trust/pem-files.js'
 import { parseBundle } from '../trust/trust-bundle.js'
+import { warn } from '../warn.js'
 import { broken, held, type LiveSource, makeRule, type Rule } from './rule.js'
 
 /** Certificates of an allow-list: PEM text (one or many), DER octets, or a list of these. */
@@ -57,10 +58,7 @@ export function listed(source: ListedSource): ListedRule {
   }
   const reloadAlone = () => {
     reload().catch((error: unknown) => {
-      process.emitWarning(`${error instanceof Error ? error.message : String(error)} (the former list holds)`, {
-        type: 'MtlsIdentityWarning',
-        code: 'MTLS_RELOAD_FAILED',
-      })
+      warn('MTLS_RELOAD_FAILED', `${error instanceof Error ? error.message : String(error)} (the former list holds)`)
     })
   }
 

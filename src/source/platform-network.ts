@@ -1,4 +1,5 @@
 import { ClientCertConfigError } from '../errors.js'
+import { warn } from '../warn.js'
 import type { AnyRequest } from './source.js'
 import type { SynchronousGate } from './trusted-proxy.js'
 
@@ -19,9 +20,9 @@ export function platformNetwork(statement: string): SynchronousGate {
       "platformNetwork: believes every peer — prefer proxyAddress(), proxySecret() or proxyCertificate(); if your platform offers none of them: platformNetwork('I have read that whoever reaches this port can be anybody')",
     )
   }
-  process.emitWarning(
+  warn(
+    'MTLS_PLATFORM_NETWORK',
     `platformNetwork(): whoever reaches this port can be anybody, only the network of your platform stands before it (${JSON.stringify(statement)})`,
-    { type: 'MtlsIdentityWarning', code: 'MTLS_PLATFORM_NETWORK' },
   )
   return Object.freeze({
     description: 'platformNetwork(…)',

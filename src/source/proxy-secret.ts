@@ -2,6 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
 import { sharedMap } from '../shared.js'
+import { warn } from '../warn.js'
 import { readSecrets } from './secret-file.js'
 import type { AnyRequest } from './source.js'
 import type { SynchronousGate } from './trusted-proxy.js'
@@ -48,10 +49,7 @@ export function proxySecret(options: ProxySecretOptions): ProxySecretGate {
     try {
       known = load()
     } catch (error) {
-      process.emitWarning(`${(error as Error).message} (the former secrets hold)`, {
-        type: 'MtlsIdentityWarning',
-        code: 'MTLS_RELOAD_FAILED',
-      })
+      warn('MTLS_RELOAD_FAILED', `${(error as Error).message} (the former secrets hold)`)
     }
   }
 

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { type AddressRange, AddressRanges, parseAddressRange } from '../address-ranges.js'
 import { ClientCertConfigError } from '../errors.js'
 import { LruMap } from '../lru-map.js'
+import { warn } from '../warn.js'
 import type { AnyRequest } from './source.js'
 
 /**
@@ -62,12 +63,9 @@ function believableRange(written: string): AddressRange {
       `proxyAddress('${written}') would believe everybody — name the addresses of your proxies`,
     )
   if (range.prefix < (range.version === 4 ? widestIpv4 : widestIpv6)) {
-    process.emitWarning(
+    warn(
+      'MTLS_WIDE_PROXY_RANGE',
       `proxyAddress('${written}') believes every host of a very wide range — name the addresses of your proxies`,
-      {
-        type: 'MtlsIdentityWarning',
-        code: 'MTLS_WIDE_PROXY_RANGE',
-      },
     )
   }
   return range

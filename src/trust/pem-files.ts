@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClientCertConfigError } from '../errors.js'
+import { warnOfDirectoryPermissions, warnOfFilePermissions } from '../file-permissions.js'
 import { limits } from '../limits.js'
 
 /** One file as it was read. */
@@ -26,8 +27,17 @@ export const trustFiles: FileKind = {
   content: 'CA certificates',
 }
 
-/** Reads one file. Throws {@link ClientCertConfigError} that names the option, the path and what to do. */
-export function readOperatorFile(option: string, path: string, { maximumBytes }: FileKind = trustFiles): OperatorFile {
+/**
+ * Reads one file. Throws {@link ClientCertConfigError} that names the option, the path and what to do; warns where everybody on this machine may
+ * change it.
+ */
+export function readOperatorFile(option: string, path: string, kind: FileKind = trustFiles): OperatorFile {
+  const file = read(option, path, kind)
+  warnOfFilePermissions([path])
+  return file
+}
+
+function read(option: string, path: string, { maximumBytes }: FileKind): OperatorFile {
   const size = attempt(option, path, () => {
     const stats = statSync(path)
     if (stats.isDirectory())
@@ -50,7 +60,7 @@ export function readTrustPath(option: string, path: string): OperatorFile[] {
 
 /**
  * Reads every file of a kind in a directory, in name order; certificates: `.pem .crt .cer .der`. Hidden names are passed over, so that the
- * `..data` links of a Kubernetes mount are read once, through the names that point into them.
+ * `..data` links of a Kubernetes mount are read once, through the names that point into them. Warns as {@link readOperatorFile} does.
  */
 export function readOperatorDirectory(option: string, path: string, kind: FileKind = trustFiles): OperatorFile[] {
   const { endings, content } = kind
@@ -60,7 +70,12 @@ export function readOperatorDirectory(option: string, path: string, kind: FileKi
   if (names.length === 0 && kind.mayBeEmpty !== true) {
     throw new ClientCertConfigError(`${option}: ${path} holds no ${endings.join(', ')} file — put the ${content} there`)
   }
-  return names.sort().map((name) => readOperatorFile(option, join(path, name), kind))
+  const files = names.sort().map((name) => read(option, join(path, name), kind))
+  warnOfDirectoryPermissions(
+    path,
+    files.map((file) => file.path),
+  )
+  return files
 }
 
 function attempt<T>(option: string, path: string, read: () => T): T {

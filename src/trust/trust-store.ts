@@ -2,6 +2,7 @@ import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
+import { warn } from '../warn.js'
 import { readTrustPath } from './pem-files.js'
 import { publishReload, type ReloadResult } from './reload-channel.js'
 import { maxStalenessOf, Staleness } from './staleness.js'
@@ -251,7 +252,7 @@ export class TrustStore {
     if (isRepeated) return settled
     if (unasked && !settled.ok) {
       const meanwhile = this.#loaded ? 'the former certificates hold' : 'nothing is loaded yet: everybody is refused'
-      this.#warn(`${wordsOf(settled.error)} (${meanwhile})`, 'MTLS_RELOAD_FAILED')
+      warn('MTLS_RELOAD_FAILED', `${wordsOf(settled.error)} (${meanwhile})`)
     }
     this.#tell(settled)
     return settled
@@ -271,12 +272,8 @@ export class TrustStore {
   #aged(): void {
     const error = this.#failure ?? new ClientCertConfigError(`${this.label}: was not loaded again in time`)
     this.#failure = error
-    this.#warn(`${this.unusable} (everybody is refused until it can be read)`, 'MTLS_TRUST_STALE')
+    warn('MTLS_TRUST_STALE', `${this.unusable} (everybody is refused until it can be read)`)
     this.#tell({ ok: false, error })
-  }
-
-  #warn(message: string, code: string): void {
-    process.emitWarning(message, { type: 'MtlsIdentityWarning', code })
   }
 }
 

@@ -396,7 +396,7 @@ describe('the server’s own key and certificate', () => {
     return path
   }
 
-  test('rotate from files, whole or not at all: a key without its certificate is not taken, the pair is', async () => {
+  test('C-02: rotate from files, whole or not at all: a key without its certificate is not taken, the pair is', async () => {
     const [first, second] = [await credentials(), await credentials()]
     const [key, cert] = [privately(first.key, 'key'), privately(first.cert, 'crt')]
     const { port, trust } = await served({ credentials: { key, cert } })
@@ -422,7 +422,7 @@ describe('the server’s own key and certificate', () => {
     expect(await cnOf(port)).toBe(second.serial)
   }, 20_000)
 
-  test('rotate when cert-manager flips the ..data link of a mount', async () => {
+  test('C-02: rotate when cert-manager flips the ..data link of a mount', async () => {
     const [first, second] = [await credentials(), await credentials()]
     const mount = `${folder}/mount-${Date.now()}`
     const { mkdirSync } = await import('node:fs')

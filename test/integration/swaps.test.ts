@@ -99,6 +99,40 @@ test(
   60_000 + swaps * 200,
 )
 
+test('C-02: a file that is reloaded a thousand times, as fast as that goes, while requests are decided about', async () => {
+  const contents = [one, two].map((pki) => pki.trust + shared.trust)
+  const path = fileOf(contents[0] as string)
+  const store = TrustStore.load(path, { watch: false })
+  const auth = createAuthenticator({ trust: store, revocation: 'none', log: false })
+  afterThisTest(() => auth.close())
+  const verdicts = new Set<string>()
+  let decisions = 0
+  for (let swap = 1; swap <= 1_000; swap++) {
+    writeFileSync(`${path}.new`, contents[swap % 2] as string)
+    renameSync(`${path}.new`, path)
+    const deciding = [always, only[swap % 2], only[1 - (swap % 2)]].map((client) =>
+      auth.authenticateChain(chain(client as TestCredential)),
+    )
+    expect(store.reload().ok).toBe(true)
+    const [forever, mine, theirs] = await Promise.all(deciding)
+    decisions += deciding.length
+    if (forever?.outcome !== 'accepted') verdicts.add('one who was always trusted was refused')
+    // Nothing else is true of the two than that exactly one of them is trusted at a time.
+    for (const decision of [mine, theirs]) {
+      if (decision?.outcome === 'refused' && decision.error.code !== 'ERR_CLIENT_CERT_UNKNOWN_ISSUER')
+        verdicts.add(decision.error.code)
+    }
+    const [now, not] = await Promise.all(
+      [only[swap % 2], only[1 - (swap % 2)]].map((client) => auth.authenticateChain(chain(client as TestCredential))),
+    )
+    decisions += 2
+    if (now?.outcome !== 'accepted') verdicts.add('one who is trusted now was refused')
+    if (not?.outcome !== 'refused') verdicts.add('one who is no longer trusted was accepted')
+  }
+  expect([...verdicts]).toEqual([])
+  expect(decisions).toBe(5_000)
+}, 60_000)
+
 test('over real connections, with a supervised server whose context is renewed at every swap, nobody valid is dropped', async () => {
   jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const path = fileOf(one.trust + shared.trust)

@@ -1,15 +1,12 @@
 /** RFC 8705 with the real oidc-provider, jose and express-oauth2-jwt-bearer, over TLS on loopback. */
-import { once } from 'node:events'
-import https from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import express from 'express'
 import { auth } from 'express-oauth2-jwt-bearer'
-import { createRemoteJWKSet, customFetch, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose'
+import { createRemoteJWKSet, customFetch, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import Koa from 'koa'
-import Provider, { type ClientMetadata } from 'oidc-provider'
+import type { ClientMetadata } from 'oidc-provider'
 import * as forExpress from '../../src/express.js'
-import { type Authenticator, createAuthenticator, tlsServerOptions } from '../../src/index.js'
+import { type Authenticator, createAuthenticator } from '../../src/index.js'
 import * as forKoa from '../../src/koa.js'
 import {
   confirmationFailure,
@@ -27,10 +24,10 @@ import {
   type TestPki,
 } from '../../src/testing.js'
 import { type Answer, get, json } from '../support/clients.js'
+import { audience, confirmationOf, type Issuer, registered, startIssuer } from '../support/oidc.js'
 import { identityOf, noon } from '../support/pki.js'
-import { type Listener, serveHttps, serverTls } from '../support/servers.js'
+import { type Listener, serveHttps } from '../support/servers.js'
 
-const audience = 'https://api.test'
 const names = {
   dns: ['client7.acme.test'],
   uri: ['urn:acme:client:7'],
@@ -44,24 +41,11 @@ let alice: TestCredential
 let bob: TestCredential
 let impostor: TestCredential
 let authenticator: Authenticator
-let issuer: https.Server
+let issuer: Issuer
 let port: number
-let warnings: { mockRestore(): void }
-
-const registered = (client_id: string, more: Partial<ClientMetadata>): ClientMetadata => ({
-  client_id,
-  grant_types: ['client_credentials'],
-  redirect_uris: [],
-  id_token_signed_response_alg: 'ES256',
-  response_types: [],
-  token_endpoint_auth_method: 'tls_client_auth',
-  tls_client_certificate_bound_access_tokens: true,
-  ...more,
-})
+let tokenFor: Issuer['tokenFor']
 
 beforeAll(async () => {
-  warnings = jest.spyOn(console, 'info').mockImplementation(() => {})
-  jest.spyOn(console, 'warn').mockImplementation(() => {})
   pki = await createTestPki({ name: 'Lab' })
   partner = await createTestAuthority({ subject: 'CN=Partner CA' })
   alice = await pki.issue({ subject: 'CN=client 7,OU=Billing,O=Acme\\, Inc.', names })
@@ -73,77 +57,25 @@ beforeAll(async () => {
     log: false,
   })
 
-  issuer = https.createServer(tlsServerOptions(authenticator, await serverTls))
-  issuer.listen(0, '127.0.0.1')
-  await once(issuer, 'listening')
-  port = (issuer.address() as AddressInfo).port
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const provider = new Provider(`https://localhost:${port}`, {
-    jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: 'ES256', use: 'sig', kid: 'k' }] },
-    clients: [
-      registered('by-dn', { tls_client_auth_subject_dn: 'cn=CLIENT 7, ou=Billing, o=Acme\\, Inc.' }),
-      registered('by-dns', { tls_client_auth_san_dns: 'Client7.acme.test' }),
-      registered('by-uri', { tls_client_auth_san_uri: 'urn:acme:client:7' }),
-      registered('by-ip', { tls_client_auth_san_ip: '2001:db8:0::7' }),
-      registered('by-email', { tls_client_auth_san_email: 'client7@ACME.test' }),
-      registered('of-partner', { tls_client_auth_subject_dn: 'CN=client 7,OU=Billing,O=Acme\\, Inc.' }),
+  const client = (id: string, more: Partial<ClientMetadata>) => registered(id, 'tls_client_auth', more)
+  issuer = await startIssuer(
+    authenticator,
+    'tls_client_auth',
+    [
+      client('by-dn', { tls_client_auth_subject_dn: 'cn=CLIENT 7, ou=Billing, o=Acme\\, Inc.' }),
+      client('by-dns', { tls_client_auth_san_dns: 'Client7.acme.test' }),
+      client('by-uri', { tls_client_auth_san_uri: 'urn:acme:client:7' }),
+      client('by-ip', { tls_client_auth_san_ip: '2001:db8:0::7' }),
+      client('by-email', { tls_client_auth_san_email: 'client7@ACME.test' }),
+      client('of-partner', { tls_client_auth_subject_dn: 'CN=client 7,OU=Billing,O=Acme\\, Inc.' }),
     ],
-    clientAuthMethods: ['tls_client_auth'],
-    responseTypes: [],
-    features: {
-      devInteractions: { enabled: false },
-      clientCredentials: { enabled: true },
-      mTLS: {
-        enabled: true,
-        tlsClientAuth: true,
-        certificateBoundAccessTokens: true,
-        ...oidcMtls({ anchorOf: (clientId) => (clientId === 'of-partner' ? 'partners' : 'ours') }),
-      },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => audience,
-        getResourceServerInfo: () => ({
-          scope: 'read',
-          audience,
-          accessTokenFormat: 'jwt',
-          jwt: { sign: { alg: 'ES256' } },
-        }),
-      },
-    },
-  } as never)
-  provider.use(forKoa.clientCert({ authenticator, mode: 'optional' }) as never)
-  issuer.on('request', provider.callback() as never)
+    oidcMtls({ anchorOf: (clientId) => (clientId === 'of-partner' ? 'partners' : 'ours') }),
+  )
+  port = issuer.port
+  tokenFor = issuer.tokenFor
 })
 
-afterAll(async () => {
-  warnings.mockRestore()
-  issuer.closeAllConnections()
-  await new Promise((resolve) => issuer.close(resolve))
-})
-
-/** Asks the token endpoint as a client. */
-async function tokenFor(
-  client_id: string,
-  credential?: TestCredential,
-): Promise<{ status: number; body: Record<string, string> }> {
-  const form = new URLSearchParams({ client_id, grant_type: 'client_credentials', scope: 'read' }).toString()
-  const request = https.request({
-    host: '127.0.0.1',
-    port,
-    servername: 'localhost',
-    rejectUnauthorized: false,
-    agent: false,
-    path: '/token',
-    method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': form.length },
-    ...credential?.tls,
-  })
-  request.end(form)
-  const [response] = await once(request, 'response')
-  let text = ''
-  for await (const chunk of response.setEncoding('utf8')) text += chunk
-  return { status: response.statusCode, body: JSON.parse(text) }
-}
+afterAll(() => issuer.close())
 
 describe('oidc-provider: clients authenticate with certificates (tls_client_auth)', () => {
   test.each(['by-dn', 'by-dns', 'by-uri', 'by-ip', 'by-email'])(
@@ -173,10 +105,9 @@ describe('oidc-provider: clients authenticate with certificates (tls_client_auth
 
   test('tokens are bound to the certificate they were asked for with', async () => {
     const { body } = await tokenFor('by-dn', alice)
-    const { cnf } = JSON.parse(
-      Buffer.from((body.access_token as string).split('.')[1] as string, 'base64url').toString(),
-    )
-    expect(cnf).toEqual({ 'x5t#S256': Buffer.from(alice.fingerprint, 'hex').toString('base64url') })
+    expect(confirmationOf(body.access_token)).toEqual({
+      'x5t#S256': Buffer.from(alice.fingerprint, 'hex').toString('base64url'),
+    })
   })
 })
 

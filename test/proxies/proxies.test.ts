@@ -3,16 +3,20 @@
  * What is expected of whom is one table: a row for each case, a column for each proxy.
  */
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import tls, { type SecureVersion } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import {
   type Authenticator,
   createAuthenticator,
   type ForwardedHeaderNames,
+  type ForwardedHeaderOptions,
   forwardedHeader,
   proxyAddress,
   type RevocationChecker,
@@ -25,7 +29,15 @@ import {
   type TestCredential,
   type TestPki,
 } from '../../src/testing.js'
-import { type Edit, type ProxyName, programOf, type RunningProxy, startProxy } from '../support/proxies.js'
+import {
+  type Edit,
+  freePort,
+  type ProgramName,
+  type ProxyName,
+  programOf,
+  type RunningProxy,
+  startProxy,
+} from '../support/proxies.js'
 
 // Keys of RSA-4096 take seconds where other processes share the machine.
 jest.setTimeout(60_000)
@@ -170,6 +182,8 @@ const distortions: readonly [name: string, write: (header: string, value: string
 ]
 
 interface Question {
+  /** Another one than the first that the proxy listens on. */
+  port?: number | undefined
   client?: TestCredential | undefined
   /** Names and values in turn, so that a field can come twice. */
   fields?: readonly string[]
@@ -203,6 +217,11 @@ class Setup {
   }
 
   static async behind(name: ProxyName, edits: readonly Edit[] = [], headers = proxies[name].headers): Promise<Setup> {
+    return Setup.of(name, edits, { preset: name, from: proxyAddress('127.0.0.1'), ...(headers && { headers }) })
+  }
+
+  /** A program, and how the application takes what comes from it. */
+  static async of(name: ProgramName, edits: readonly Edit[], forwarded: ForwardedHeaderOptions): Promise<Setup> {
     const denyList: RevocationChecker = {
       name: 'deny list',
       check: ({ certificates }) => {
@@ -216,11 +235,7 @@ class Setup {
       // nginx and Caddy forward the end entity only, and resumed sessions everywhere do.
       intermediates: pki.intermediate.certificate.pem,
       revocation: denyList,
-      source: forwardedHeader({
-        preset: name,
-        from: proxyAddress('127.0.0.1'),
-        ...(headers === undefined ? {} : { headers }),
-      }),
+      source: forwardedHeader(forwarded),
       log: (line) => lines.push(line),
     })
     const setup = new Setup(authenticator, lines)
@@ -235,8 +250,8 @@ class Setup {
     return setup
   }
 
-  get #address() {
-    return { host: '127.0.0.1', port: this.#proxy?.port ?? 0, servername: 'localhost', ca: pki.trust }
+  #address(port = this.#proxy?.port ?? 0) {
+    return { host: '127.0.0.1', port, servername: 'localhost', ca: pki.trust }
   }
 
   async close(): Promise<void> {
@@ -246,10 +261,10 @@ class Setup {
   }
 
   /** What the application says of a client over HTTP/1.1. */
-  async ask({ client, fields = [], tlsOptions, method = 'GET', path = '/' }: Question = {}): Promise<Outcome> {
+  async ask({ client, fields = [], tlsOptions, method = 'GET', path = '/', port }: Question = {}): Promise<Outcome> {
     this.seen = undefined
     const request = https.request({
-      ...this.#address,
+      ...this.#address(port),
       agent: false,
       method,
       path,
@@ -269,7 +284,7 @@ class Setup {
 
   /** The answer to a GET with these octets among its header lines. */
   async askRaw(lines: string, client: TestCredential | undefined): Promise<string> {
-    const socket = tls.connect({ ...this.#address, ...client?.tls })
+    const socket = tls.connect({ ...this.#address(), ...client?.tls })
     const closed = new Promise((resolve) => socket.on('close', resolve).on('error', resolve))
     socket.setTimeout(2_000, () => socket.destroy())
     let text = ''
@@ -287,7 +302,7 @@ class Setup {
   async askHttp2({ client, fields = [] }: Question = {}): Promise<Outcome> {
     this.seen = undefined
     const session = http2.connect('https://localhost', {
-      createConnection: () => tls.connect({ ...this.#address, ALPNProtocols: ['h2'], ...client?.tls }),
+      createConnection: () => tls.connect({ ...this.#address(), ALPNProtocols: ['h2'], ...client?.tls }),
     })
     session.on('error', () => {})
     const headers: Record<string, string | string[]> = { ':path': '/' }
@@ -309,8 +324,12 @@ class Setup {
   }
 
   /** A TLS session that another connection can resume; undefined where the proxy gives none. */
-  async sessionOf(client: TestCredential | undefined, versions: tls.ConnectionOptions): Promise<Buffer | undefined> {
-    const socket = tls.connect({ ...this.#address, ...client?.tls, ...versions })
+  async sessionOf(
+    client: TestCredential | undefined,
+    versions: tls.ConnectionOptions,
+    port?: number,
+  ): Promise<Buffer | undefined> {
+    const socket = tls.connect({ ...this.#address(port), ...client?.tls, ...versions })
     let session: Buffer | undefined
     socket.on('session', (latest) => {
       session = latest
@@ -384,6 +403,17 @@ for (const name of proxyNames) {
         expect(answer).toMatch(/^HTTP\/1\.1 4\d\d |"ABSENT"|"bob"|"HEADER_AMBIGUOUS"|^$/)
         expect(answer).not.toContain('"alice"')
       }
+    })
+
+    test('what else it claims to have come from a proxy, of this one or another, changes nothing', async () => {
+      const fields = [
+        ...['Client-Cert', `:${forged('haproxy', alice)}:`, 'Client-Cert-Chain', `:${forged('haproxy', alice)}:`],
+        ...['X-SSL-Client-Verify', 'SUCCESS', 'X-SSL-Client-S-DN', 'CN=alice,O=Acme'],
+        ...['X-Forwarded-Client-Cert', `Cert="${forged('nginx', alice)}"`, 'X-Forwarded-For', '127.0.0.1'],
+      ]
+      expect(await setup.ask({ fields })).toBe('ABSENT')
+      expect(await setup.ask({ client: bob, fields })).toBe('bob')
+      expect(await setup.ask({ client: mallory, fields })).toBe('UNKNOWN_ISSUER')
     })
 
     test('a refused request has kept its method and path', async () => {
@@ -525,6 +555,23 @@ describe('what the lines of the configurations are there for', () => {
       outcome: 'alice',
     },
     {
+      name: 'Apache, nothing set: anybody is anybody',
+      proxy: 'apache',
+      edits: [['RequestHeader set X-SSL-Client-Cert "%{SSL_CLIENT_CERT}s"', '']],
+      fields: plain,
+      outcome: 'alice',
+    },
+    {
+      name: 'HAProxy, nothing set: anybody is anybody',
+      proxy: 'haproxy',
+      edits: [
+        ['http-request del-header ^x[-_.]ssl[-_.]client -m reg', ''],
+        ['http-request set-header X-SSL-Client-Cert %[ssl_c_der,base64] if { ssl_c_used }', ''],
+      ],
+      fields: plain,
+      outcome: 'alice',
+    },
+    {
       name: 'Apache without unsetting the underscore twin: it comes beside, and is refused',
       proxy: 'apache',
       edits: [['RequestHeader unset X_SSL_Client_Cert', '']],
@@ -581,7 +628,7 @@ describe('verdicts', () => {
     setup = undefined
   })
   const status = 'X-SSL-Client-Verify'
-  const installed = (name: ProxyName) => (programOf(name) === undefined ? test.skip : test)
+  const installed = (name: ProgramName) => (programOf(name) === undefined ? test.skip : test)
   const tls12: tls.ConnectionOptions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }
   const atCertificate = {
     apache: 'RequestHeader set X-SSL-Client-Cert "%{SSL_CLIENT_CERT}s"',
@@ -674,5 +721,167 @@ describe('verdicts', () => {
     setup = await Setup.behind('caddy')
     const flood = Array.from({ length: 1_100 }, (_, i) => [`A-${i}`, 'x']).flat()
     expect(['HEADER_AMBIGUOUS', 'status 431']).toContain(await setup.ask({ client: alice, fields: flood }))
+  })
+})
+
+/** Verdicts of a socket or a host that verifies, about sessions that were made where nobody did. */
+describe('sessions that cross over within one proxy', () => {
+  let setup: Setup | undefined
+  afterEach(async () => {
+    await setup?.close()
+    setup = undefined
+  })
+  const installed = (name: ProgramName) => (programOf(name) === undefined ? test.skip : test)
+  const tls12: tls.ConnectionOptions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }
+  const status = 'X-SSL-Client-Verify'
+
+  /** What becomes of a client at `second`, which demands a certificate, whose session was made at the first port, which does not. */
+  async function crossing(client: TestCredential | undefined, second: number, versions = tls12): Promise<Outcome> {
+    const session = await setup?.sessionOf(client, versions)
+    return (await setup?.ask({ port: second, tlsOptions: { ...versions, ...(session && { session }) } })) ?? alert
+  }
+
+  installed('haproxy')(
+    'HAProxy resumes sessions of one bind at another that requires what the first did not: nobody becomes somebody',
+    async () => {
+      const port = await freePort()
+      const certificates = 'ssl crt server.pem ca-file clients-ca.pem'
+      const edits: Edit[] = [
+        ['tune.ssl.cachesize 0', ''],
+        [
+          '  default_backend app',
+          `  bind 127.0.0.1:${port} ${certificates} verify required no-tls-tickets\n  default_backend app`,
+        ],
+        [
+          'http-request set-header X-SSL-Client-Cert %[ssl_c_der,base64] if { ssl_c_used }',
+          `http-request set-header X-SSL-Client-Cert %[ssl_c_der,base64]\n  http-request set-header ${status} %[ssl_c_verify]`,
+        ],
+      ]
+      setup = await Setup.behind('haproxy', edits, { ...proxies.haproxy.headers, status })
+      for (const client of [undefined, mallory]) expect(await setup.ask({ client, port })).toBe(alert)
+      expect(await setup.ask({ client: alice, port })).toBe('alice')
+      // HAProxy says "0", which is what it says of who is verified.
+      expect(await crossing(undefined, port)).toBe('HEADER_MALFORMED')
+      expect([setup.resumed, setup.seen?.headers[status.toLowerCase()]]).toEqual([true, '0'])
+      expect(await crossing(mallory, port)).toBe('PROXY_REFUSED')
+      expect(setup.resumed).toBe(true)
+      expect(await crossing(revoked, port)).toBe('REVOKED')
+      expect(await crossing(alice, port)).toBe('alice')
+    },
+  )
+
+  installed('nginx')(
+    'nginx resumes a session of a host without a CRL at one with it, and says SUCCESS: revoked is what we say',
+    async () => {
+      const port = await freePort()
+      const [crl, root] = await Promise.all([
+        pki.intermediate.crl({ revoked: [{ serialNumber: revoked }] }),
+        pki.root.crl(),
+      ])
+      const verifying =
+        'ssl_client_certificate clients-ca.pem; ssl_verify_depth 4; ssl_session_cache shared:S:1m; ssl_session_tickets off;'
+      const forwarding = `proxy_set_header X-SSL-Client-Cert $ssl_client_escaped_cert; proxy_set_header ${status} $ssl_client_verify;`
+      const folder = mkdtempSync(join(tmpdir(), 'mtls-identity-crl-'))
+      try {
+        writeFileSync(join(folder, 'crl.pem'), crl.pem + root.pem)
+        const edits: Edit[] = [
+          ['ssl_verify_client optional_no_ca;', `ssl_verify_client on; ${verifying}`],
+          ['proxy_set_header X-SSL-Client-Cert $ssl_client_escaped_cert;', forwarding],
+          [
+            '  upstream app {',
+            `  server {
+    listen 127.0.0.1:${port} ssl; ssl_certificate server.crt; ssl_certificate_key server.key; ssl_protocols TLSv1.2;
+    ssl_verify_client on; ${verifying} ssl_crl ${folder}/crl.pem; ${forwarding}
+    location / { proxy_pass http://app; }
+  }
+  upstream app {`,
+          ],
+        ]
+        setup = await Setup.behind('nginx', edits, { status })
+        expect(await setup.ask({ client: alice, port, tlsOptions: tls12 })).toBe('alice')
+        expect(await setup.ask({ client: revoked, port, tlsOptions: tls12 })).toBe('status 400')
+        expect(await crossing(revoked, port)).toBe('REVOKED')
+        expect([setup.resumed, setup.seen?.headers[status.toLowerCase()]]).toEqual([true, 'SUCCESS'])
+        expect(await crossing(alice, port)).toBe('alice')
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
+
+  describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('lighttpd, %s', (version) => {
+    const versions = { minVersion: version, maxVersion: version }
+    installed('lighttpd')(
+      'a socket that enforces certificates resumes the session of one that does not: nobody becomes somebody',
+      async () => {
+        const port = await freePort()
+        const forwarded = { preset: 'apache', from: proxyAddress('127.0.0.1'), headers: { status } } as const
+        setup = await Setup.of('lighttpd', [['"127.0.0.1:8444"', `"127.0.0.1:${port}"`]], forwarded)
+        const enforced = (client?: TestCredential) => setup?.ask({ client, port, tlsOptions: versions })
+        expect(await enforced(alice)).toBe('alice')
+        expect(await enforced(mallory)).toBe(alert)
+        expect(await crossing(mallory, port, versions)).toBe('PROXY_REFUSED')
+        expect([setup.resumed, setup.seen?.headers[status.toLowerCase()]]).toEqual([
+          true,
+          expect.stringMatching(/^FAILED/),
+        ])
+        expect(setup.seen?.headers['x-ssl-client-cert']).toBeUndefined()
+        expect(await crossing(alice, port, versions)).toBe('alice')
+      },
+    )
+  })
+})
+
+/** nghttpx verifies clients and cannot say who they are: a header that comes from it is its client's. */
+describe('behind nghttpx', () => {
+  const behind = programOf('nghttpx') === undefined ? test.skip : test
+  const address = '127.0.0.1'
+  let setup: Setup | undefined
+  afterEach(async () => {
+    await setup?.close()
+    setup = undefined
+  })
+  const of = (from: string) => Setup.of('nghttpx', [], { preset: 'nginx', from: proxyAddress(from) })
+  const { header } = proxies.nginx
+
+  behind('a client is nobody: nothing is forwarded', async () => {
+    setup = await of(address)
+    expect(await setup.ask({ client: bob })).toBe('ABSENT')
+    expect(await setup.askHttp2({ client: bob })).toBe('ABSENT')
+    expect(await setup.ask({ client: mallory })).toBe(alert)
+  })
+
+  behind('a client’s own copy passes, whoever it is: where it is believed, anybody is anybody', async () => {
+    setup = await of(address)
+    const fields = [header, forged('nginx', alice)]
+    expect(await setup.ask({ client: bob, fields })).toBe('alice')
+    expect(await setup.askHttp2({ client: bob, fields })).toBe('alice')
+  })
+
+  behind('so nothing is believed that comes from it: the copy is refused, and never decoded', async () => {
+    setup = await of('203.0.113.1')
+    expect(await setup.ask({ client: bob, fields: [header, forged('nginx', alice)] })).toBe('UNTRUSTED_PROXY')
+    expect(await setup.ask({ client: bob })).toBe('ABSENT')
+  })
+
+  behind.each<[string, (value: string) => string[], Outcome]>([
+    ['with underscores', (value) => [header.replaceAll('-', '_'), value], ambiguous],
+    ['with dots', (value) => [header.replaceAll('-', '.'), value], ambiguous],
+    ['twice', (value) => [header, value, header, value], ambiguous],
+    ['listed in Connection', (value) => [header, value, 'Connection', `close, ${header}`], 'alice'],
+  ])('a copy %s', async (_, fields, outcome) => {
+    setup = await of(address)
+    expect(await setup.ask({ client: bob, fields: fields(forged('nginx', alice)) })).toBe(outcome)
+  })
+
+  behind('a space before the colon it passes on, and Node refuses; 64 KB it refuses itself', async () => {
+    setup = await of(address)
+    const value = forged('nginx', alice)
+    expect(await setup.askRaw(`${header} : ${value}\r\n`, bob)).toMatch(/^HTTP\/1\.1 400 /)
+    expect(setup.seen).toBeUndefined()
+    expect(await setup.askRaw(`${header}: ${value.repeat(Math.ceil(65_536 / value.length))}\r\n`, bob)).toMatch(
+      /^HTTP\/1\.1 431 /,
+    )
+    expect(await setup.askRaw(`${header}: ${value}\r\n`, bob)).toContain('"alice"')
   })
 })

@@ -87,7 +87,7 @@ describe('proxySecret', () => {
   test('a file is read line by line, and again when it changes; one that breaks changes nothing', () => {
     jest.useFakeTimers()
     const file = join(folder, 'secret')
-    writeFileSync(file, `${secret}\n\n`)
+    writeFileSync(file, `${secret}\n\n`, { mode: 0o600 })
     const watched = proxySecret({ header: 'X-Proxy-Secret', secrets: { file } })
     expect([watched.admits(carrying(secret)), watched.admits(carrying(next))]).toEqual([true, false])
     writeFileSync(file, `${secret}\r\n${next}\r\n`)

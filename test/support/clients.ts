@@ -242,7 +242,10 @@ export function run(
  * `test` where a tool is there. Where it is missing, the test is skipped by name on a developer's machine, and fails in CI, so that nobody
  * takes a suite for green that ran half.
  */
-export function requireTool(command: string, ...probe: string[]): (name: string, body: () => Promise<void>) => void {
+export function requireTool(
+  command: string,
+  ...probe: string[]
+): (name: string, body: () => Promise<void>, timeout?: number) => void {
   try {
     execFileSync(command, probe, { stdio: 'ignore', timeout: 10_000 })
     return test

@@ -9,7 +9,8 @@ argv: port, then PEM files: first certificate (or "-" for none), its key, second
 
 A seventh argument is the protocol: http/1.1 (as is without it), h2, or upgrade (the first request asks to be upgraded).
 
-Prints one line of JSON: the answers' status lines and bodies, and how the renegotiation ended.
+Prints one line of JSON: the answers' status lines and bodies, whether the server agreed to renegotiate (it answered the second ClientHello
+with a ServerHello: RFC 5246, section 7.4.1.3), and how the renegotiation ended.
 """
 import json
 import socket
@@ -21,7 +22,7 @@ from OpenSSL import SSL, crypto
 
 port, first_cert, first_key, second_cert, second_key, when = sys.argv[1:7]
 protocol = sys.argv[7] if len(sys.argv) > 7 else "http/1.1"
-seen = {"answers": [], "renegotiated": False, "error": None}
+seen = {"answers": [], "agreed": False, "renegotiated": False, "error": None}
 
 
 def pem(path):
@@ -57,7 +58,7 @@ def h2_answer():
     read, body = b"", b""
     while True:
         while len(read) < 9 or len(read) < 9 + int.from_bytes(read[:3], "big"):
-            read += patiently(lambda: connection.recv(65536))
+            read += receive()
         end = 9 + int.from_bytes(read[:3], "big")
         head, payload, read = read[:9], read[9:end], read[end:]
         if head[3] == 0 and int.from_bytes(head[5:9], "big") == streams[-1]:
@@ -72,6 +73,15 @@ context.set_alpn_protos([b"h2" if protocol == "h2" else b"http/1.1"])
 if first_cert != "-":
     context.use_certificate(crypto.load_certificate(crypto.FILETYPE_PEM, pem(first_cert)))
     context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, pem(first_key)))
+
+
+def watch(connection, where, _):
+    if where & SSL.SSL_CB_LOOP and connection.get_state_string() == b"SSLv3/TLS read server hello":
+        seen["agreed"] = renegotiating
+
+
+renegotiating = False
+context.set_info_callback(watch)
 
 tcp = socket.create_connection(("127.0.0.1", int(port)), timeout=5)
 connection = SSL.Connection(context, tcp)
@@ -91,12 +101,19 @@ def patiently(call):
             time.sleep(0.005)
 
 
+early = []
+
+
+def receive():
+    return early.pop(0) if early else patiently(lambda: connection.recv(65536))
+
+
 def answer():
     if protocol == "h2":
         return h2_answer()
     text = b""
     while True:
-        text += patiently(lambda: connection.recv(65536))
+        text += receive()
         head, separator, body = text.partition(b"\r\n\r\n")
         if not separator:
             continue
@@ -108,15 +125,17 @@ def answer():
 
 
 def change_certificate():
+    """By reading: unlike do_handshake(), that lets the server finish what it was saying before it answers the ClientHello."""
+    global renegotiating
+    renegotiating = True
     connection.use_certificate(crypto.load_certificate(crypto.FILETYPE_PEM, pem(second_cert)))
     connection.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, pem(second_key)))
     connection.renegotiate()
-    patiently(connection.do_handshake)
     # The handshake is complete when the server's Finished was read.
     end = time.monotonic() + 2
     while connection.renegotiate_pending() and time.monotonic() < end:
         try:
-            connection.recv(1, socket.MSG_PEEK)
+            early.append(connection.recv(65536))
         except (SSL.WantReadError, SSL.WantWriteError):
             time.sleep(0.005)
     seen["renegotiated"] = connection.total_renegotiations() > 0 and not connection.renegotiate_pending()
