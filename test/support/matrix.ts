@@ -1,15 +1,14 @@
 /** What the matrix is made of: who connects, how, and where to. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import { join } from 'node:path'
 import tls, { type SecureVersion, type TLSSocket } from 'node:tls'
-import { transformSync } from '@swc/core'
 import { type ClientCertErrorCode, errorTable } from '../../src/index.js'
 import { createTestPki, type TestCredential } from '../../src/testing.js'
 import { fileOf } from './clients.js'
+import { compileInto } from './compiled.js'
 import type { Moment, Protocol, Setting } from './matrix-application.js'
 import type { Said } from './matrix-cluster.js'
 import { children, day, hour, rebuild, seq, tlv } from './pki.js'
@@ -212,24 +211,9 @@ const askers: { readonly [P in Protocol]: (socket: TLSSocket) => () => Promise<A
 
 // ── Other processes ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The package and the application as JavaScript, for processes that no test runner compiles for. */
 function compile(): string {
-  const root = join(import.meta.dirname, '../..')
   const target = join(folder, 'compiled')
-  const files = readdirSync(join(root, 'src'), { recursive: true }).map((name) => join('src', String(name)))
-  const support = ['matrix-application.ts', 'matrix-cluster.ts'].map((name) => join('test/support', name))
-  for (const name of [...files, ...support]) {
-    if (!name.endsWith('.ts') || name.startsWith('src/testing')) continue
-    const { code } = transformSync(readFileSync(join(root, name), 'utf8'), {
-      jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
-      module: { type: 'es6' },
-      swcrc: false,
-    })
-    mkdirSync(join(target, name, '..'), { recursive: true })
-    writeFileSync(join(target, name.replace(/ts$/, 'js')), code)
-  }
-  writeFileSync(join(target, 'package.json'), '{"type":"module"}')
-  symlinkSync(join(root, 'node_modules'), join(target, 'node_modules'))
+  compileInto(target, 'test/support/matrix-application.ts', 'test/support/matrix-cluster.ts')
   return join(target, 'test/support/matrix-cluster.js')
 }
 
