@@ -34,6 +34,7 @@ const roomMates: Record<string, string> = {
   'group-by.ts': 'errors',
   'lru-map.ts': 'errors',
   'refresher.ts': 'errors',
+  'description.ts': 'errors',
   'shared.ts': 'errors',
   'quietly.ts': 'errors',
   'warn.ts': 'errors',

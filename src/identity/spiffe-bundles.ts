@@ -34,10 +34,12 @@ export function spiffeBundles(
   { watch = true }: SpiffeBundleOptions = {},
 ): TrustStore {
   const readers = readersOf(bundles)
+  const files = readers.flatMap(({ file }) => (file === undefined ? [] : [file]))
   return TrustStore.assemble({
     label: readers.map(({ domain }) => `spiffe://${domain}`).join(', '),
     load: () => assemble(readers),
-    files: watch ? readers.flatMap(({ file }) => (file === undefined ? [] : [file])) : [],
+    files: watch ? files : [],
+    isReadOnce: !watch && files.length > 0,
   })
 }
 

@@ -1,7 +1,7 @@
 import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
 import { limits } from '../limits.js'
 import { oid } from '../x509/oid.js'
-import { signatureAlgorithmNames, signatureAlgorithmOid } from './signature-algorithms.js'
+import { signatureAlgorithmNames, signatureAlgorithmOid, signatureAlgorithms } from './signature-algorithms.js'
 
 /** What a certification path must satisfy beyond RFC 5280 §6. Every field has a default; `strict` is all defaults. */
 export interface PathProfile {
@@ -150,6 +150,20 @@ function policies(written: readonly string[]): ReadonlySet<string> | undefined {
   if (wrong !== undefined)
     throw new ClientCertConfigError(`profile.initialPolicySet: "${wrong}" is no object identifier`)
   return written.includes(oid.anyPolicy) ? undefined : new Set(written)
+}
+
+/** The effective profile as it could be written, with one name for each algorithm, curve and policy. */
+export function describeProfile(profile: ResolvedProfile): PathProfile {
+  const nameOfCurve = (identifier: string) =>
+    [...curveIdentifiers].find(([, known]) => known === identifier)?.[0] ?? identifier
+  return {
+    ...profile,
+    signatureAlgorithms: [...profile.signatureAlgorithms].map(
+      (identifier) => signatureAlgorithms.get(identifier)?.name ?? identifier,
+    ),
+    curves: [...profile.curves].map(nameOfCurve),
+    initialPolicySet: [...(profile.initialPolicySet ?? [oid.anyPolicy])],
+  }
 }
 
 const isIdentifier = (written: string) => /^[0-2](\.(0|[1-9]\d*))+$/.test(written)

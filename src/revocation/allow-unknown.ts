@@ -2,6 +2,7 @@ import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } f
 import { quietly } from '../quietly.js'
 import { warn } from '../warn.js'
 import type { CertificateChecker, CertificateStatus, ManagedChecker, StatusQuestion } from './certificate-status.js'
+import { describeChecker } from './checker.js'
 import { CombinedChecker, expectCertificateChecker, hasDenyList } from './combined-checker.js'
 import { publish } from './events.js'
 
@@ -58,7 +59,13 @@ export function allowUnknown(checker: CertificateChecker, options: AllowUnknownO
   }
 
   const name = `allowUnknown(${checker.name})`
-  return new Lenient({ name, parts: [checker], statusOf, neverUnknown: true }, () => allowed)
+  const describe = () => ({
+    kind: 'allowUnknown',
+    because,
+    recheckAfterSeconds: recheckAfter,
+    checker: describeChecker(checker),
+  })
+  return new Lenient({ name, parts: [checker], statusOf, describe, neverUnknown: true }, () => allowed)
 }
 
 class Lenient extends CombinedChecker implements LenientChecker {

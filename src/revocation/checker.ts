@@ -1,3 +1,4 @@
+import { type Description, descriptionOf } from '../description.js'
 import { type AnyClientCertError, ClientCertError, deny } from '../errors.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { ResolvedProfile } from '../path/profile.js'
@@ -42,7 +43,12 @@ export interface RevocationChecker {
    * closes one, because another may use it too. None of what it stops keeps a process alive.
    */
   close?(): void
+  /** How it is configured, for `authenticator.describe()`: asked again when `generation` has changed. Without it, `{ kind: 'custom', name }`. */
+  describe?(): Description
 }
+
+/** What a checker says of itself. */
+export const describeChecker = (checker: RevocationChecker): Description => descriptionOf(checker, checker.name)
 
 export interface UnrevokedPath {
   readonly path: CertificationPath

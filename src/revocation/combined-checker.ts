@@ -1,3 +1,4 @@
+import type { Description } from '../description.js'
 import { ClientCertConfigError } from '../errors.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { Certificate } from '../x509/certificate.js'
@@ -15,6 +16,7 @@ interface Combination {
   name: string
   parts: readonly CertificateChecker[]
   statusOf: (question: StatusQuestion) => Promise<CertificateStatus>
+  describe: () => Description
   onlyRevokes?: boolean
   neverUnknown?: boolean
 }
@@ -30,9 +32,10 @@ export class CombinedChecker implements ManagedChecker {
   /** It never passes a question on: nobody behind it in `firstDefinite` would be asked. */
   readonly neverUnknown: boolean
   readonly statusOf: (question: StatusQuestion) => Promise<CertificateStatus>
+  readonly describe: () => Description
   readonly #parts: readonly CertificateChecker[]
 
-  constructor({ name, parts, statusOf, onlyRevokes = false, neverUnknown = false }: Combination) {
+  constructor({ name, parts, statusOf, describe, onlyRevokes = false, neverUnknown = false }: Combination) {
     this.name = name
     this.onlyRevokes = onlyRevokes
     this.answersForPinned = parts.some((part) => part.answersForPinned)
@@ -40,6 +43,7 @@ export class CombinedChecker implements ManagedChecker {
     this.hasDenyList = parts.some(hasDenyList)
     this.neverUnknown = neverUnknown
     this.statusOf = statusOf
+    this.describe = describe
     this.#parts = parts
   }
 

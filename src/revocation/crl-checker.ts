@@ -1,3 +1,4 @@
+import type { Description } from '../description.js'
 import { quote } from '../help.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import { warn } from '../warn.js'
@@ -8,7 +9,7 @@ import { CrlDownloads } from './crl-downloads.js'
 import { CrlEndings } from './crl-endings.js'
 import { CrlFiles, type CrlReports, ofFiles } from './crl-files.js'
 import { CrlHoldings } from './crl-holdings.js'
-import { type CrlOptions, type CrlSettings, resolveCrlOptions } from './crl-options.js'
+import { type CrlOptions, type CrlSettings, describeCrl, resolveCrlOptions } from './crl-options.js'
 import { CrlStatus } from './crl-status.js'
 import { publish } from './events.js'
 import type { KnownCrl } from './known-crl.js'
@@ -104,6 +105,10 @@ class CrlChecker implements ManagedChecker {
     this.#endings.close()
     this.#files?.close()
     this.#downloads?.close()
+  }
+
+  describe(): Description {
+    return describeCrl(this.#settings)
   }
 
   /**

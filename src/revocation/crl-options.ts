@@ -1,3 +1,4 @@
+import { type Description, shownUrl } from '../description.js'
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
@@ -63,6 +64,7 @@ export interface CrlSettings {
   readonly watch: boolean
   readonly maximumBytes: number
   readonly timeoutMilliseconds: number
+  readonly clock: 'system' | 'custom'
   /** NaN where the operator's clock fails; whoever compares with it has to do so in favour of asking again. */
   readonly now: () => number
 }
@@ -92,10 +94,26 @@ export function resolveCrlOptions(options: CrlOptions): CrlSettings {
     watch: flag('watch', watch),
     maximumBytes: integer('maximumBytes', maximumBytes, limits.crlBytes),
     timeoutMilliseconds: integer('timeoutMilliseconds', timeoutMilliseconds, 60_000),
+    clock: now === Date.now ? 'system' : 'custom',
     now: steadily(now),
   }
   checkSources(settings)
   return settings
+}
+
+/** Which CRLs there are is the CAs' doing, and no part of it. */
+export function describeCrl(settings: CrlSettings): Description {
+  const { files, directory, urls, maxAge, watch, now: ignored, ...others } = settings
+  const hasFiles = files.length > 0 || directory !== undefined
+  return {
+    kind: 'crl',
+    where: { files, directory },
+    hasFiles,
+    watch: hasFiles ? watch : undefined,
+    urls: urls.map(shownUrl),
+    maxAgeSeconds: Number.isFinite(maxAge) ? maxAge / 1000 : null,
+    ...others,
+  }
 }
 
 const example = "crl({ files: './clients.crl' })"

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto'
+import { digestOf, digestOfSet } from '../description.js'
 import { ClientCertConfigError } from '../errors.js'
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
@@ -61,6 +63,18 @@ export function parseEntries(where: string, octets: Uint8Array): DenySet {
 /** Whether two lists deny the same certificates. */
 export const isSameSet = (a: DenySet, b: DenySet): boolean =>
   isSame(a.fingerprints, b.fingerprints) && isSame(a.serials, b.serials)
+
+const digests = new WeakMap<DenySet, string>()
+
+/** Of the certificates a list denies, whatever the order: worked out once, because a list may be long. */
+export function digestOfEntries(set: DenySet): string {
+  const known = digests.get(set)
+  if (known !== undefined) return known
+  const serials = digestOfSet([...set.serials].map((serial) => hash('sha256', serial)))
+  const digest = digestOf({ fingerprints: digestOfSet(set.fingerprints), serials })
+  digests.set(set, digest)
+  return digest
+}
 
 function isSame(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   if (a.size !== b.size) return false

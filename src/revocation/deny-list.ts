@@ -1,3 +1,4 @@
+import type { Description } from '../description.js'
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
 import { describeCause } from '../help.js'
@@ -7,7 +8,15 @@ import { type FileKind, isReadFailure, readOperatorFile } from '../trust/pem-fil
 import { warn } from '../warn.js'
 import { type CertificateStatus, type ManagedChecker, type StatusQuestion, statusOfPath } from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
-import { type DenyEntry, type DenySet, digestEntries, isSameSet, parseEntries, serialKey } from './deny-entries.js'
+import {
+  type DenyEntry,
+  type DenySet,
+  digestEntries,
+  digestOfEntries,
+  isSameSet,
+  parseEntries,
+  serialKey,
+} from './deny-entries.js'
 import { DenyLoads } from './deny-loads.js'
 import { publish } from './events.js'
 import { twinFingerprint } from './signature-twin.js'
@@ -65,6 +74,7 @@ class FileOrEntries implements DenyList {
   readonly #where: string
   /** A path, `entries` or `load`. */
   readonly #source: string
+  readonly #settings: Settings
   readonly #loads: DenyLoads | undefined
   #unwatch: () => void = () => {}
   #set: DenySet | undefined
@@ -72,7 +82,9 @@ class FileOrEntries implements DenyList {
   #failure: string | undefined
   #isClosed = false
 
-  constructor({ file, entries, load, refresh, watch }: Settings) {
+  constructor(settings: Settings) {
+    const { file, entries, load, refresh, watch } = settings
+    this.#settings = settings
     this.#file = file
     this.#where = file === undefined ? 'denyList' : `denyList: ${file}`
     this.#source = file ?? (load === undefined ? 'entries' : 'load')
@@ -129,6 +141,19 @@ class FileOrEntries implements DenyList {
     if (this.#isClosed) throw new Error(`${this.name} was closed`)
     if (this.#file !== undefined) this.#read(this.#file)
     await this.#loads?.load()
+  }
+
+  /** Whom it denies is counted, and told as a digest only: fingerprints are clients'. */
+  describe(): Description {
+    const { file, load, refresh, watch } = this.#settings
+    return {
+      kind: 'denyList',
+      where: { file, load: load?.name },
+      watch: file === undefined ? undefined : watch,
+      refreshSeconds: load === undefined ? undefined : refresh,
+      entries: this.#set?.size ?? null,
+      digest: this.#set === undefined ? null : digestOfEntries(this.#set),
+    }
   }
 
   replace(entries: readonly DenyEntry[]): void {

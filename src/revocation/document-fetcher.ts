@@ -1,11 +1,12 @@
 import { isIP } from 'node:net'
 import type { SecureContext } from 'node:tls'
+import type { Description } from '../description.js'
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
 import { FailureMemory } from './failure-memory.js'
 import { FetchError, type FetchPhase } from './fetch-error.js'
 import { FetchPolicy, type FetchTarget } from './fetch-policy.js'
-import { type FetcherOptions, type FetcherSettings, resolveFetcherOptions } from './fetcher-options.js'
+import { describeFetcher, type FetcherOptions, type FetcherSettings, resolveFetcherOptions } from './fetcher-options.js'
 import { exchange, trustForServers } from './http-exchange.js'
 import { freshUntil } from './http-freshness.js'
 import { Turnstile } from './turnstile.js'
@@ -58,6 +59,8 @@ export interface DocumentFetcher {
   fetch(request: DocumentRequest): Promise<FetchedDocument>
   /** Ends all that is under way with `closed`, and refuses what comes later. */
   close(): void
+  /** How it is configured. */
+  describe?(): Description
 }
 
 /**
@@ -110,6 +113,10 @@ class Fetcher implements DocumentFetcher {
       configured: new Turnstile({ ...bounds, places: Number.POSITIVE_INFINITY }),
       certificates: new Turnstile({ ...bounds, places: limits.fetchHosts }),
     }
+  }
+
+  describe(): Description {
+    return describeFetcher(this.#settings)
   }
 
   fetch(request: DocumentRequest): Promise<FetchedDocument> {

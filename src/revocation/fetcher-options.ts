@@ -1,3 +1,4 @@
+import type { Description } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { limits } from '../limits.js'
 import { parseBundle } from '../trust/trust-bundle.js'
@@ -85,6 +86,16 @@ export function resolveFetcherOptions(options: FetcherOptions): FetcherSettings 
     ca: options.ca === undefined ? undefined : certificatesOf(options.ca),
     now,
     lookup,
+  }
+}
+
+export function describeFetcher({ ca, now, lookup, ...others }: FetcherSettings): Description {
+  return {
+    kind: 'fetcher',
+    ca: ca?.flatMap((pem) => parseBundle('ca', pem, 'pinned').map(({ fingerprint }) => fingerprint)),
+    clock: now === Date.now ? 'system' : 'custom',
+    lookup: lookup === resolveHost ? 'system' : 'custom',
+    ...others,
   }
 }
 

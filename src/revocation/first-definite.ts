@@ -6,6 +6,7 @@ import {
   type ManagedChecker,
   type StatusQuestion,
 } from './certificate-status.js'
+import { describeChecker } from './checker.js'
 import { CombinedChecker, expectCertificateChecker, isNeverUnknown } from './combined-checker.js'
 
 type Unknown = Extract<CertificateStatus, { status: 'unknown' }>
@@ -47,7 +48,13 @@ export function firstDefinite(...checkers: readonly CertificateChecker[]): Manag
 
   const name = `firstDefinite(${checkers.map((checker) => checker.name).join(', ')})`
   const traits = { onlyRevokes: knowing.length === 0, neverUnknown: knowing.some(isNeverUnknown) }
-  return new CombinedChecker({ name, parts: checkers, statusOf, ...traits })
+  // Deny lists are heard first, wherever they stand.
+  const describe = () => ({
+    kind: 'firstDefinite',
+    denyLists: vetoes.map(describeChecker),
+    inOrder: knowing.map(describeChecker),
+  })
+  return new CombinedChecker({ name, parts: checkers, statusOf, describe, ...traits })
 }
 
 function checkOrder(checkers: readonly CertificateChecker[], knowing: readonly CertificateChecker[]): void {

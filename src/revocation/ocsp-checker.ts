@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Description } from '../description.js'
 import { limits } from '../limits.js'
 import { LruMap } from '../lru-map.js'
 import type { CertificationPath } from '../path/certification-path.js'
@@ -18,7 +19,7 @@ import type { RevocationContext, RevocationStatus } from './checker.js'
 import { type DocumentRequest, FetchError, type FetchedDocument } from './document-fetcher.js'
 import { isFinal, judgeOcspResponse, type OcspAnswer } from './ocsp-answer.js'
 import { OcspMemory, type RememberedAnswer } from './ocsp-memory.js'
-import { type OcspOptions, type OcspSettings, resolveOcspOptions } from './ocsp-options.js'
+import { describeOcsp, type OcspOptions, type OcspSettings, resolveOcspOptions } from './ocsp-options.js'
 import { delegateIs, nobodyToAsk, notKnown, replayed, sentenceFor, wasClosed } from './ocsp-sentence.js'
 import { factAndFix } from './sentence-halves.js'
 
@@ -87,6 +88,10 @@ class OcspChecker implements ManagedChecker {
 
   async ready(): Promise<void> {
     await this.#settings.delegateChecker?.ready?.()
+  }
+
+  describe(): Description {
+    return describeOcsp(this.#settings)
   }
 
   close(): void {

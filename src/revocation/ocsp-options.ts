@@ -1,8 +1,10 @@
+import { type Description, descriptionOf, shownUrl } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { quote } from '../help.js'
 import { parseBundle } from '../trust/trust-bundle.js'
 import type { CertIdHash } from '../x509/ocsp-request.js'
 import { type CertificateChecker, isCertificateChecker } from './certificate-status.js'
+import { describeChecker } from './checker.js'
 import { createDocumentFetcher, type DocumentFetcher } from './document-fetcher.js'
 import { configuredUrl } from './fetch-url.js'
 import type { OcspPolicy } from './ocsp-answer.js'
@@ -91,6 +93,8 @@ const optionNames: readonly (keyof OcspOptions)[] = [
 
 export interface OcspSettings {
   readonly responder: (issuer: OcspIssuer) => string | undefined
+  /** As it was written: a URL, or a function. */
+  readonly responderOption: OcspOptions['responder']
   readonly fromCertificate: boolean
   readonly hash: CertIdHash
   readonly method: 'get' | 'post'
@@ -131,6 +135,7 @@ export function resolveOcspOptions(options: OcspOptions): OcspSettings {
   }
   return {
     responder,
+    responderOption: options.responder,
     fromCertificate: options.fromCertificate === true,
     hash,
     method,
@@ -141,6 +146,31 @@ export function resolveOcspOptions(options: OcspOptions): OcspSettings {
     fetcher: fetcherOf(options),
     ownsFetcher: options.fetcher === undefined,
     now,
+  }
+}
+
+export function describeOcsp(settings: OcspSettings): Description {
+  const { responderOption, policy, refresh, delegateChecker, fetcher, now } = settings
+  const { fromCertificate, hash, method, leafOnly } = settings
+  return {
+    kind: 'ocsp',
+    responder: typeof responderOption === 'string' ? shownUrl(responderOption) : responderOption && 'function',
+    where: { responder: typeof responderOption === 'function' ? responderOption.name : undefined },
+    fromCertificate,
+    hash,
+    method,
+    nonce: policy.nonce,
+    skewSeconds: policy.skew / 1000,
+    maxAgeSeconds: {
+      withNextUpdate: policy.maxAge.withNextUpdate / 1000,
+      withoutNextUpdate: policy.maxAge.withoutNextUpdate / 1000,
+    },
+    refreshSeconds: refresh / 1000,
+    leafOnly,
+    responderCertificates: policy.responders.map(({ fingerprint }) => fingerprint),
+    delegates: delegateChecker === undefined ? policy.delegates : describeChecker(delegateChecker),
+    fetcher: descriptionOf(fetcher, 'fetcher'),
+    clock: now === Date.now ? 'system' : 'custom',
   }
 }
 

@@ -1,5 +1,6 @@
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
 import type { CertificateChecker, CertificateStatus, ManagedChecker, StatusQuestion } from './certificate-status.js'
+import { describeChecker } from './checker.js'
 import { CombinedChecker, expectCertificateChecker, hasDenyList, isNeverUnknown } from './combined-checker.js'
 
 export interface SkipShortLivedOptions {
@@ -35,7 +36,13 @@ export function skipShortLived(checker: CertificateChecker, options: SkipShortLi
   const statusOf = async (question: StatusQuestion): Promise<CertificateStatus> =>
     isSkipped(question) ? { status: 'good', validUntil: Number.POSITIVE_INFINITY } : checker.statusOf(question)
   const name = `skipShortLived(${checker.name})`
-  return new CombinedChecker({ name, parts: [checker], statusOf, neverUnknown: isNeverUnknown(checker) })
+  const describe = () => ({
+    kind: 'skipShortLived',
+    lifetimeBelowSeconds: lifetimeBelow,
+    noRevAvail,
+    checker: describeChecker(checker),
+  })
+  return new CombinedChecker({ name, parts: [checker], statusOf, describe, neverUnknown: isNeverUnknown(checker) })
 }
 
 const refuse = (reason: string) => new ClientCertConfigError(`skipShortLived: ${reason}`)

@@ -1,7 +1,8 @@
 import { BlockList, isIP } from 'node:net'
 import { ClientCertConfigError } from '../errors.js'
 import { isHost } from '../x509/general-name.js'
-import { call, oneOf, operandOf } from './operands.js'
+import { call } from './call.js'
+import { oneOf, operandOf } from './operands.js'
 import type { Rule } from './rule.js'
 
 /**

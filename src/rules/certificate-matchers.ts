@@ -1,8 +1,9 @@
 import { ClientCertConfigError, nearest } from '../errors.js'
 import type { ClientIdentity, PublicKeyDescription } from '../identity/identity.js'
 import { attributeType, oid, usageName, usageOf } from '../x509/oid.js'
+import { call } from './call.js'
 import { textOf } from './custom.js'
-import { call, durationOf, operandOf } from './operands.js'
+import { durationOf, operandOf } from './operands.js'
 import { broken, held, identityRule, makeRule, type Rule } from './rule.js'
 
 /** The certificate is exactly this one: SHA-256 of its DER in hexadecimal, with or without colons, in any case. */
@@ -203,6 +204,9 @@ export function extension(
   return makeRule({
     description,
     isOfIdentity: true,
+    ...(typeof value === 'function' && {
+      describe: () => ({ kind: 'extension', operands: [wanted], passes: 'function', where: { function: value.name } }),
+    }),
     allow: (identity) => {
       const found = identity.extension(wanted)
       if (found === undefined) {

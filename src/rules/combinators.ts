@@ -1,6 +1,6 @@
 import { ClientCertConfigError } from '../errors.js'
 import { combined, decisive, type RuleOutcome } from './outcome.js'
-import { checkedRules, held, makeRule, partsOf, type Rule, type RuleParts } from './rule.js'
+import { checkedRules, describeRule, held, makeRule, partsOf, type Rule, type RuleParts } from './rule.js'
 
 /** Holds if every rule holds; asks them in order and stops at the first that does not. Denials among them come first. */
 export function all(first: Rule, ...rest: readonly Rule[]): Rule {
@@ -8,7 +8,7 @@ export function all(first: Rule, ...rest: readonly Rule[]): Rule {
   const description = describe('all', rules)
   const bindsIssuer = rules.some((rule) => partsOf(rule).bindsIssuer)
   return makeRule({
-    ...inherited(description, rules),
+    ...inherited('all', description, rules),
     bindsIssuer,
     unbound: bindsIssuer ? [] : rules.flatMap((rule) => partsOf(rule).unbound),
     allow: (identity, request, at) =>
@@ -40,7 +40,7 @@ export function any(first: Rule, ...rest: readonly Rule[]): Rule {
     )
   }
   return makeRule({
-    ...inherited(description, rules),
+    ...inherited('any', description, rules),
     bindsIssuer: admitting.every((rule) => partsOf(rule).bindsIssuer),
     unbound: admitting.flatMap((rule) => partsOf(rule).unbound),
     allow: (identity, request, at) =>
@@ -73,7 +73,7 @@ export function not(rule: Rule, ...others: readonly never[]): Rule {
   const inner = onlyOne('not', rule, others)
   const description = describe('not', [inner])
   return makeRule({
-    ...inherited(description, [inner]),
+    ...inherited('not', description, [inner]),
     allow: (identity, request, at) =>
       inTurn(
         [inner],
@@ -116,7 +116,7 @@ export function deny(rule: Rule, ...others: readonly never[]): Rule {
       ),
   })
   return makeRule({
-    ...inherited(description, [inner]),
+    ...inherited('deny', description, [inner]),
     denials: [denial],
     isDenial: true,
     allow: () => held(description),
@@ -141,14 +141,16 @@ function onlyOne(name: string, rule: Rule, others: readonly unknown[]): Rule {
 const hinted = (hint: string | undefined) => (hint === undefined ? {} : { hint })
 
 function inherited(
+  name: string,
   description: string,
   rules: readonly Rule[],
-): Pick<RuleParts, 'description' | 'isOfIdentity' | 'denials' | 'live'> {
+): Pick<RuleParts, 'description' | 'isOfIdentity' | 'denials' | 'live' | 'describe'> {
   return {
     description,
     isOfIdentity: rules.every((rule) => rule.isOfIdentity),
     denials: rules.flatMap((rule) => partsOf(rule).denials),
     live: [...new Set(rules.flatMap((rule) => partsOf(rule).live))],
+    describe: () => ({ kind: name, of: rules.map(describeRule) }),
   }
 }
 

@@ -37,6 +37,13 @@ export function custom(
   return makeRule({
     description,
     isOfIdentity,
+    describe: () => ({
+      kind: 'custom',
+      operands: [name],
+      remember,
+      timeoutMilliseconds: timeout,
+      where: { function: holds.name },
+    }),
     allow: async (identity, request) => {
       try {
         // A rule whose answer is remembered for other requests must not see this one.

@@ -1,10 +1,11 @@
+import { digestOf } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { readOperatorFile } from '../trust/pem-files.js'
 import { warn } from '../warn.js'
 import type { RuleOutcome } from './outcome.js'
-import { held, judge, type LiveSource, makeRule, partsOf, type Rule, type RuleRequest } from './rule.js'
+import { describeRule, held, judge, type LiveSource, makeRule, partsOf, type Rule, type RuleRequest } from './rule.js'
 import { type DocumentOptions, type RuleDocument, ruleFromText, ruleFromValue } from './rule-document.js'
 
 /** A document in a file (JSON, UTF-8), read now and watched. */
@@ -85,6 +86,14 @@ function ruleOfFile(source: RuleFile): DocumentRule {
     denials: [denial],
     unbound: partsOf(current).unbound,
     live: [live],
+    describe: () => ({
+      kind: 'document',
+      where: { file },
+      watch,
+      allowsSha1Thumbprints: options.dangerouslyAllowSha1Thumbprints === true,
+      // Of what it says, not of its octets: white space, its description and the order of its members decide nothing.
+      digest: digestOf(describeRule(current)),
+    }),
     allow: (identity, request, at = Number.NaN) => judge(current, identity, request, at),
   })
   return Object.freeze({ ...rule, reload, close: stop })

@@ -4,9 +4,10 @@ import { quote } from '../help.js'
 import type { CertificateSummary, ClientIdentity } from '../identity/identity.js'
 import { parseBundle } from '../trust/trust-bundle.js'
 import type { Certificate } from '../x509/certificate.js'
+import { call } from './call.js'
 import { fingerprintOf } from './certificate-matchers.js'
-import { call, operandOf } from './operands.js'
-import { identityRule, isRule, partsOf, type Rule } from './rule.js'
+import { operandOf } from './operands.js'
+import { describeRule, identityRule, isRule, partsOf, type Rule, type RuleParts } from './rule.js'
 
 /**
  * The certificate was issued by this CA: the issuer on the validated path, which is the CA next to the client and not the root above it. Given a
@@ -18,7 +19,7 @@ import { identityRule, isRule, partsOf, type Rule } from './rule.js'
  * rules.all(rules.issuedBy(readFileSync('./partner-ca.pem')), rules.commonName('alice'))
  */
 export function issuedBy(authority: string | Uint8Array): Rule {
-  const [description, matches] = authorityOf('issuedBy', authority)
+  const { description, matches, ...described } = authorityOf('issuedBy', authority)
   return identityRule(
     description,
     {
@@ -29,20 +30,24 @@ export function issuedBy(authority: string | Uint8Array): Rule {
           ? 'the certificate is pinned, so that no CA vouches for it — fingerprint(…)'
           : `it was issued by ${describeIssuer(issuer)} — allow that CA in the rule`,
     },
-    { bindsIssuer: true },
+    { bindsIssuer: true, ...described },
   )
 }
 
 const describeIssuer = ({ subject, fingerprint }: CertificateSummary) => `${quote(subject.toString())} (${fingerprint})`
 
-function authorityOf(
-  rule: string,
-  authority: unknown,
-): [description: string, matches: (issuer: CertificateSummary) => boolean] {
+interface Authority {
+  readonly description: string
+  readonly matches: (issuer: CertificateSummary) => boolean
+  /** Where its description does not say all of it: names of CAs are not theirs alone. */
+  readonly describe?: RuleParts['describe']
+}
+
+function authorityOf(rule: string, authority: unknown): Authority {
   const isFingerprint = typeof authority === 'string' && !authority.includes('-----BEGIN') && !authority.includes('\n')
   if (isFingerprint) {
     const wanted = fingerprintOf(rule, authority)
-    return [call(rule, wanted), ({ fingerprint }) => fingerprint === wanted]
+    return { description: call(rule, wanted), matches: ({ fingerprint }) => fingerprint === wanted }
   }
   if (typeof authority !== 'string' && !(authority instanceof Uint8Array)) operandOf(rule, authority)
   const found = parseBundle(rule, authority as string | Uint8Array, 'anchors')
@@ -53,7 +58,11 @@ function authorityOf(
   }
   const { subject, publicKey } = found[0] as Certificate
   const pin = hash('sha256', publicKey.der, 'base64')
-  return [call(rule, subject.toString()), (issuer) => issuer.publicKeyPin === pin && issuer.subject.equals(subject)]
+  return {
+    description: call(rule, subject.toString()),
+    matches: (issuer) => issuer.publicKeyPin === pin && issuer.subject.equals(subject),
+    describe: () => ({ kind: rule, operands: [subject.toString()], publicKeyPin: pin }),
+  }
 }
 
 /** The path ends in the trust set of this name: `trust: { partners: … }`. */
@@ -109,7 +118,11 @@ export function serialNumber(serial: string, issuer: Rule): Rule {
         return failed?.holds === false ? failed.hint : undefined
       },
     },
-    { bindsIssuer: inner.bindsIssuer, unbound: inner.bindsIssuer ? [] : [written] },
+    {
+      bindsIssuer: inner.bindsIssuer,
+      unbound: inner.bindsIssuer ? [] : [written],
+      describe: () => ({ kind: 'serialNumber', operands: [serial], issuer: describeRule(issuer) }),
+    },
   )
 }
 

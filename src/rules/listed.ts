@@ -1,3 +1,4 @@
+import { digestOfSet, type Plain } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
 import { readOperatorDirectory, readOperatorFile, trustFiles } from '../trust/pem-files.js'
@@ -38,7 +39,7 @@ type Fingerprints = ReadonlySet<string>
  * rules.listed({ load: () => database.certificates(), refresh: 60_000 })
  */
 export function listed(source: ListedSource): ListedRule {
-  const { where, read, paths, refresh } = recipeOf(source)
+  const { where, read, paths, refresh, settings } = recipeOf(source)
   const description = `listed(${where})`
   let known: Fingerprints | undefined
   let generation = 0
@@ -101,6 +102,13 @@ export function listed(source: ListedSource): ListedRule {
     isOfIdentity: false,
     bindsIssuer: true,
     live: [live],
+    // Whom it names is counted, and told as a digest only: fingerprints are clients'.
+    describe: () => ({
+      kind: 'listed',
+      ...settings,
+      certificates: known?.size ?? null,
+      digest: known === undefined ? null : digestOfSet(known),
+    }),
     allow: ({ fingerprint }) => {
       if (known === undefined) return broken(description, 'threw', 'the list is not loaded')
       if (known.has(fingerprint)) return held(description)
@@ -120,6 +128,8 @@ interface Recipe {
   read: () => Fingerprints | Promise<Fingerprints>
   paths: readonly string[]
   refresh?: number
+  /** For its description. */
+  settings: { readonly [name: string]: Plain }
 }
 
 function recipeOf(source: ListedSource): Recipe {
@@ -141,7 +151,12 @@ function recipeOf(source: ListedSource): Recipe {
       ? [readOperatorFile('listed', path)]
       : readOperatorDirectory('listed', path, { ...trustFiles, mayBeEmpty: true })
   const read = () => fingerprintsOf(files().map((file) => ({ where: `listed: ${file.path}`, content: file.bytes })))
-  return { where: JSON.stringify(path), read, paths: watch ? [path] : [] }
+  return {
+    where: JSON.stringify(path),
+    read,
+    paths: watch ? [path] : [],
+    settings: { where: { [name]: path }, watch },
+  }
 }
 
 function loadRecipe(source: ListedSource & { load: unknown }): Recipe {
@@ -159,6 +174,7 @@ function loadRecipe(source: ListedSource & { load: unknown }): Recipe {
     where: load.name === 'load' ? 'load' : `load: ${load.name || 'function'}`,
     read,
     paths: [],
+    settings: { where: { load: load.name }, refreshMilliseconds: refresh ?? null },
     ...(refresh === undefined ? {} : { refresh }),
   }
 }

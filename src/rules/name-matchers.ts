@@ -4,7 +4,8 @@ import type { ClientIdentity } from '../identity/identity.js'
 import { type AttributeTypeAndValue, attributeKey } from '../x509/attribute.js'
 import { DistinguishedName } from '../x509/name.js'
 import { attributeName, attributeType } from '../x509/oid.js'
-import { call, operandOf, shown } from './operands.js'
+import { call } from './call.js'
+import { operandOf, shown } from './operands.js'
 import { identityRule, type Look, type Rule } from './rule.js'
 
 /**
@@ -86,7 +87,10 @@ function nameRule(
 ): Rule {
   const isSubset = typeof operand === 'object' && operand !== null
   const [description, look] = isSubset ? subsetLook(rule, operand, of) : wholeLook(rule, operand, of, isEitherOrder)
-  return identityRule(description, look, { unbound: namesSubject ? [description] : [] })
+  return identityRule(description, look, {
+    unbound: namesSubject ? [description] : [],
+    ...(isEitherOrder && { describe: () => ({ kind: rule, operands: [operand], isEitherOrder }) }),
+  })
 }
 
 function wholeLook(rule: string, operand: string, of: NamesOf, isEitherOrder: boolean): [string, Look] {

@@ -1,11 +1,8 @@
 import { ClientCertConfigError } from '../errors.js'
 import { quote } from '../help.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { call } from './call.js'
 import { identityRule, type Rule } from './rule.js'
-
-/** How a rule was written: `dnsName("a.test")`. */
-export const call = (name: string, ...operands: readonly string[]): string =>
-  `${name}(${operands.map((operand) => JSON.stringify(operand)).join(', ')})`
 
 /** The operand of a rule, which is a text that says something. */
 export function operandOf(name: string, operand: unknown): string {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { ClientCertConfigError, nearest } from '../errors.js'
 import { dnsName, email, ip, upn, uri } from './alternative-name-matchers.js'
+import { call } from './call.js'
 import {
   certificatePolicy,
   extendedKeyUsage,
@@ -15,7 +16,6 @@ import { all, any, deny, not } from './combinators.js'
 import { anchor, issuedBy, serialNumberOf } from './issuer-matchers.js'
 import { type JsonNode, type JsonPlace, jsonOf, parseJson } from './json.js'
 import { type AttributeSubset, commonName, directoryName, eitherOrder, issuerName, subject } from './name-matchers.js'
-import { call } from './operands.js'
 import { broken, held, identityRule, makeRule, type Rule } from './rule.js'
 import { spiffeId, trustDomain } from './spiffe-matchers.js'
 

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
+import type { Description } from '../description.js'
 import { ClientCertConfigError, deny } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { readCall } from './call.js'
 import { decisive, type FailedOutcome, type RuleOutcome, type RuleReason } from './outcome.js'
 
 export type { RuleOutcome, RuleReason } from './outcome.js'
@@ -48,13 +50,17 @@ export interface RuleParts {
   readonly bindsIssuer: boolean
   /** What it reads that can change. */
   readonly live: readonly LiveSource[]
+  /** Its name and operands, and those of the rules it is made of: a tree. */
+  readonly describe: () => Description
 }
 
 const bare = { denials: [], isDenial: false, unbound: [], bindsIssuer: false, live: [] } as const
 
 /** @internal A rule from its parts. */
 export function makeRule(given: Pick<RuleParts, 'description' | 'isOfIdentity' | 'allow'> & Partial<RuleParts>): Rule {
-  const parts: RuleParts = Object.freeze({ ...bare, ...given })
+  // Most descriptions are calls with their operands, and nothing else is to be said.
+  const describe = () => readCall(given.description)
+  const parts: RuleParts = Object.freeze({ ...bare, describe, ...given })
   const { description, isOfIdentity, allow, denials } = parts
   const evaluate = denials.length === 0 ? allow : denyingFirst(parts)
   return Object.freeze({ description, isOfIdentity, evaluate, [brand]: parts })
@@ -62,6 +68,12 @@ export function makeRule(given: Pick<RuleParts, 'description' | 'isOfIdentity' |
 
 /** @internal */
 export const partsOf = (rule: Rule): RuleParts => rule[brand]
+
+/** @internal What a rule says of itself: all that decides but what a function of the application does. One of an older copy of this package says less. */
+export function describeRule(rule: Rule): Description {
+  const { describe } = partsOf(rule) as Partial<RuleParts>
+  return describe?.() ?? { kind: 'custom', operands: [rule.description] }
+}
 
 /** "Deny before allow" (Envoy's RBAC order): a denial that holds, or is broken, decides whatever stands beside it. */
 function denyingFirst({ denials, allow }: RuleParts): Rule['evaluate'] {
@@ -87,7 +99,7 @@ export interface Look {
 export function identityRule(
   description: string,
   { holds, found, hint }: Look,
-  parts: Partial<Pick<RuleParts, 'unbound' | 'bindsIssuer'>> = {},
+  parts: Partial<Pick<RuleParts, 'unbound' | 'bindsIssuer' | 'describe'>> = {},
 ): Rule {
   const allow: Rule['evaluate'] = (identity) => {
     const fact = found === undefined ? {} : { found: found(identity) }

@@ -2,7 +2,8 @@ import { ClientCertConfigError } from '../errors.js'
 import { quote } from '../help.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { SpiffeId } from '../identity/spiffe-id.js'
-import { call, operandOf } from './operands.js'
+import { call } from './call.js'
+import { operandOf } from './operands.js'
 import { identityRule, type Rule } from './rule.js'
 
 /**

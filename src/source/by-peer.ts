@@ -1,3 +1,4 @@
+import { descriptionOf } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import type { ForwardedHeaderSource } from './forwarded-header.js'
 import type { AnyRequest, CertificateSource, Reading } from './source.js'
@@ -47,5 +48,10 @@ export function byPeer(options: ByPeerOptions): CertificateSource {
         ? Promise.resolve(admitted).then((isProxy) => readBy(request, at, isProxy))
         : readBy(request, at, admitted)
     },
+    describe: () => ({
+      kind: 'byPeer',
+      proxy: descriptionOf(proxy, proxy.name),
+      direct: descriptionOf(direct, direct.name),
+    }),
   })
 }

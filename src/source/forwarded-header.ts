@@ -1,3 +1,4 @@
+import type { Description } from '../description.js'
 import { deny } from '../errors.js'
 import { limits } from '../limits.js'
 import { absentFromStranger, absentInHeader } from './absent.js'
@@ -8,7 +9,7 @@ import { HeaderMemory } from './header-memory.js'
 import { isAbsentForm } from './presets.js'
 import { CertificateFacts, checkRedundant, isFingerprint, isSerialNumber } from './redundant.js'
 import type { AnyRequest, CertificateSource, PresentedChain, Reading } from './source.js'
-import type { TrustedProxy } from './trusted-proxy.js'
+import { describeGate, type TrustedProxy } from './trusted-proxy.js'
 
 /** A source of forwarded certificates, in its parts: who may speak, and what is read once that is known. */
 export interface ForwardedHeaderSource extends CertificateSource {
@@ -131,7 +132,20 @@ export function forwardedHeader(options: ForwardedHeaderOptions): ForwardedHeade
     read,
     readAdmitted,
     refuseFields,
+    describe: () => describeForwarding(settings),
   })
+}
+
+function describeForwarding(settings: ForwardedHeaderSettings): Description {
+  const { label, certificate, chain, status, statusAccepts, fingerprint, serialNumber, trustedHops, from } = settings
+  return {
+    kind: 'forwardedHeader',
+    preset: label,
+    headers: { certificate, chain, status, fingerprint, serialNumber },
+    statusAccepts: status === undefined ? undefined : statusAccepts,
+    trustedHops,
+    from: describeGate(from),
+  }
 }
 
 const noLines: readonly string[] = Object.freeze([])

@@ -38,6 +38,7 @@ export interface ForwardedHeaderSettings {
   readonly from: TrustedProxy
   readonly certificate: string
   readonly chain: readonly string[]
+  readonly trustedHops: number
   readonly status: string | undefined
   readonly statusAccepts: string
   readonly statusNone: readonly string[]
@@ -97,6 +98,7 @@ export function resolveForwarding(options: ForwardedHeaderOptions): ForwardedHea
     from,
     certificate: fieldName('certificate', headers.certificate ?? preset.certificate),
     chain: chainOf(headers.chain, label, preset),
+    trustedHops: options.trustedHops ?? 0,
     ...statusOf(options, label, preset),
     fingerprint: optionalName('fingerprint', headers.fingerprint),
     serialNumber: optionalName('serialNumber', headers.serialNumber),

@@ -1,6 +1,6 @@
 import { ClientCertConfigError } from '../errors.js'
 import type { AnyRequest } from './source.js'
-import type { TrustedProxy } from './trusted-proxy.js'
+import { describeGate, type TrustedProxy } from './trusted-proxy.js'
 
 /**
  * Admits whom every gate admits.
@@ -55,5 +55,6 @@ function combine(name: 'allOf' | 'anyOf', gates: readonly TrustedProxy[], enough
         ? Promise.all(answers).then(settle)
         : settle(answers as boolean[])
     },
+    describe: () => ({ kind: name, of: gates.map(describeGate) }),
   })
 }

@@ -27,5 +27,6 @@ export function platformNetwork(statement: string): SynchronousGate {
   return Object.freeze({
     description: 'platformNetwork(…)',
     admits: ({ socket }: AnyRequest) => socket?.remoteAddress !== undefined,
+    describe: () => ({ kind: 'platformNetwork', because: statement }),
   })
 }

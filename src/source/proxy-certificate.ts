@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Http2ServerRequest } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import { type Description, descriptionOf } from '../description.js'
 import { ClientCertConfigError, isClientCertError, refuseUnknownOptions } from '../errors.js'
 import { Certificate } from '../x509/certificate.js'
 import type { AnyRequest, Reading } from './source.js'
@@ -10,6 +11,7 @@ import type { SynchronousGate, TrustedProxy } from './trusted-proxy.js'
 /** What is needed of an authenticator: `createAuthenticator()` makes one. */
 export interface SocketAuthenticator {
   authenticateSocket(socket: TLSSocket): Promise<{ readonly outcome: string }>
+  describe?(): { readonly policyHash: string; readonly dangerous: readonly string[] }
 }
 
 /** Pins of public keys: SHA-256 of the SubjectPublicKeyInfo in base64, as `identity.publicKeyPin` has it. */
@@ -41,7 +43,17 @@ export function proxyCertificate(by: SocketAuthenticator | ProxyPins): TrustedPr
       const socket = connectionOf(request)
       return isTls(socket) && by.authenticateSocket(socket).then(({ outcome }) => outcome === 'accepted')
     },
+    describe: () => ({ kind: 'proxyCertificate', authenticator: summaryOf(by) }),
   })
+}
+
+/** Of the authenticator that judges proxies: the rest is its own to tell. */
+function summaryOf(by: SocketAuthenticator): Description {
+  const describe = () => {
+    const told = by.describe?.()
+    return told && { kind: 'authenticator', policyHash: told.policyHash, dangerous: told.dangerous }
+  }
+  return descriptionOf({ describe }, 'authenticator')
 }
 
 /** What a pinned key says about one TLS session. */
@@ -83,6 +95,7 @@ function pinned(by: ProxyPins): SynchronousGate {
         throw error
       }
     },
+    describe: () => ({ kind: 'proxyCertificate', pins: [...pins] }),
   })
 }
 

@@ -69,6 +69,7 @@ export function proxySecret(options: ProxySecretOptions): ProxySecretGate {
       for (const secret of known) matches |= Number(timingSafeEqual(secret, given))
       return matches === 1
     },
+    describe: () => ({ kind: 'proxySecret', header, secrets: known.length, where: { file } }),
     close: stop,
   })
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import type { Description } from '../description.js'
 import type { AbsentDetail } from '../errors.js'
 
 /** A request of `node:http`, `node:https` or `node:http2`. */
@@ -44,4 +45,6 @@ export interface CertificateSource {
   read(request: AnyRequest, at: number): Reading | Promise<Reading>
   /** For connections without requests. A source that has nothing to say about sockets leaves it out. */
   readSocket?(socket: TLSSocket): Reading
+  /** How it is configured, for `authenticator.describe()`. Without it, `{ kind: 'custom', name }`. */
+  describe?(): Description
 }

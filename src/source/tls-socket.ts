@@ -35,6 +35,7 @@ export function tlsSocket(): TlsSocketSource {
     name: 'tls',
     read: (request) => readSession(sessionOf(request), request.socket as TLSSocket, request),
     readSocket: (socket) => readSession(socket, socket, undefined),
+    describe: () => ({ kind: 'tlsSocket' }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { type AddressRange, AddressRanges, parseAddressRange } from '../address-ranges.js'
+import { type Description, descriptionOf } from '../description.js'
 import { ClientCertConfigError } from '../errors.js'
 import { LruMap } from '../lru-map.js'
 import { warn } from '../warn.js'
@@ -14,7 +15,12 @@ export interface TrustedProxy {
   readonly description: string
   /** @param at milliseconds since 1970. A promise only where something has to be waited for. */
   admits(request: AnyRequest, at: number): boolean | Promise<boolean>
+  /** How it is configured, for `authenticator.describe()`; secrets are counted, never told. Without it, `{ kind: 'custom', name }`. */
+  describe?(): Description
 }
+
+/** @internal What a gate says of itself. */
+export const describeGate = (gate: TrustedProxy): Description => descriptionOf(gate, gate.description)
 
 /** A gate that answers at once. */
 export interface SynchronousGate extends TrustedProxy {
@@ -35,7 +41,8 @@ const peers = 256
  */
 export function proxyAddress(first: string, ...rest: readonly string[]): SynchronousGate {
   const written = [first, ...rest]
-  const ranges = new AddressRanges(written.map(believableRange))
+  const believed = written.map(believableRange)
+  const ranges = new AddressRanges(believed)
   const check = (peer: string) => {
     const address = normalizeAddress(peer)
     return address !== undefined && ranges.holds(address)
@@ -53,8 +60,15 @@ export function proxyAddress(first: string, ...rest: readonly string[]): Synchro
       answers.set(peer, answer)
       return answer
     },
+    describe: () => ({
+      kind: 'proxyAddress',
+      ranges: believed.map(({ address, prefix }) => `${address.toLowerCase()}/${prefix}`),
+      isWide: believed.some(isWide),
+    }),
   })
 }
+
+const isWide = ({ version, prefix }: AddressRange) => prefix < (version === 4 ? widestIpv4 : widestIpv6)
 
 function believableRange(written: string): AddressRange {
   const range = parseAddressRange(written, (text) => `proxyAddress(${text})`)
@@ -62,7 +76,7 @@ function believableRange(written: string): AddressRange {
     throw new ClientCertConfigError(
       `proxyAddress('${written}') would believe everybody — name the addresses of your proxies`,
     )
-  if (range.prefix < (range.version === 4 ? widestIpv4 : widestIpv6)) {
+  if (isWide(range)) {
     warn(
       'MTLS_WIDE_PROXY_RANGE',
       `proxyAddress('${written}') believes every host of a very wide range — name the addresses of your proxies`,

@@ -10,7 +10,11 @@ import type { SynchronousGate } from './trusted-proxy.js'
  * forwardedHeader({ preset: 'haproxy', from: unixSocket() }) // server.listen('/run/app/app.sock')
  */
 export function unixSocket(): SynchronousGate {
-  return Object.freeze({ description: 'unixSocket()', admits: ({ socket }: AnyRequest) => listensOnPath(socket) })
+  return Object.freeze({
+    description: 'unixSocket()',
+    admits: ({ socket }: AnyRequest) => listensOnPath(socket),
+    describe: () => ({ kind: 'unixSocket' }),
+  })
 }
 
 function listensOnPath(socket: unknown): boolean {

@@ -16,6 +16,11 @@ export class Staleness {
     this.#over = over
   }
 
+  /** Milliseconds. */
+  get maximum(): number {
+    return this.#maximum
+  }
+
   get isOver(): boolean {
     return this.#isOver
   }

@@ -44,11 +44,13 @@ export function resolveTrust(
   if (trust instanceof TrustStore) return trust
   const use: BundleUse = option === 'trust' ? 'anchors' : 'intermediates'
   const parts = partsOf(option, trust, undefined, use)
+  const files = watchedPaths(trust)
   return TrustStore.assemble({
     label: labelOf(parts),
     load: () => combine(option, parts),
     stores: parts.flatMap(({ store }) => (store === undefined ? [] : [store])),
-    files: watch ? watchedPaths(trust) : [],
+    files: watch ? files : [],
+    isReadOnce: !watch && files.length > 0,
     maxStaleness,
   })
 }

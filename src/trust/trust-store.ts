@@ -1,3 +1,4 @@
+import { type Description, shownNumber } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
@@ -38,7 +39,12 @@ interface Recipe {
   label: string
   load: () => TrustSnapshot
   stores?: readonly TrustStore[]
+  /** Those that are watched. */
   files?: readonly string[]
+  /** It has files, and reads them once. */
+  isReadOnce?: boolean
+  /** Milliseconds between two questions to a provider. */
+  refresh?: number
   maxStaleness?: number | undefined
 }
 
@@ -60,13 +66,17 @@ export class TrustStore {
   readonly #release: (() => void)[] = []
   readonly #stores: readonly TrustStore[]
   readonly #staleness: Staleness
+  readonly #watch: boolean | undefined
+  readonly #refresh: number | undefined
   #refresher: Refresher<TrustContent> | undefined
   #snapshot: TrustSnapshot
   #failure: Error | undefined
   #loaded = true
 
-  private constructor({ label, load, stores = [], files = [], maxStaleness }: Recipe) {
+  private constructor({ label, load, stores = [], files = [], isReadOnce, refresh, maxStaleness }: Recipe) {
     this.label = label
+    this.#watch = files.length > 0 ? true : isReadOnce ? false : undefined
+    this.#refresh = refresh
     this.#load = files.length === 0 ? load : () => readUnchanged(files, load)
     this.#stores = stores
     this.#staleness = new Staleness(maxStaleness, () => this.#aged())
@@ -104,7 +114,13 @@ export class TrustStore {
       const certificates = files.flatMap(({ path, bytes }) => parseBundle(`${where}: ${path}`, bytes, 'anchors'))
       return new TrustSnapshot(certificates.map((certificate) => ({ certificate })))
     }
-    return new TrustStore({ label: list.join(', '), load, files: watch ? list : [], maxStaleness })
+    return new TrustStore({
+      label: list.join(', '),
+      load,
+      files: watch ? list : [],
+      isReadOnce: !watch,
+      maxStaleness,
+    })
   }
 
   /**
@@ -131,7 +147,7 @@ export class TrustStore {
     if (maximum <= refreshMilliseconds)
       throw new ClientCertConfigError(`${where}: maxStaleness (${maximum}) must be longer than refresh (${refresh})`)
     const empty = new TrustSnapshot([])
-    const store = new TrustStore({ label, load: () => empty, maxStaleness })
+    const store = new TrustStore({ label, load: () => empty, refresh, maxStaleness })
     store.#loaded = false
     store.#refresher = new Refresher({
       label: `${where}: ${label}`,
@@ -205,6 +221,18 @@ export class TrustStore {
   onReload(listener: ReloadListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** How its certificates are kept up to date; `watch` is there where it has files. Which they are, {@link current} says. */
+  describe(): Description {
+    return {
+      kind: 'TrustStore',
+      where: { label: this.label },
+      watch: this.#watch,
+      refreshMilliseconds: this.#refresh,
+      maxStalenessMilliseconds: shownNumber(this.#staleness.maximum),
+      stores: this.#stores.map((store) => store.describe()),
+    }
   }
 
   /** Stops watching and asking. The certificates stay. */
