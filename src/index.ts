@@ -3,15 +3,19 @@ export {
   type Authenticator,
   createAuthenticator,
 } from './core/authenticator.js'
+export type { DangerousSwitch } from './core/dangers.js'
 export { type Decision, explain } from './core/decision.js'
+export type { PolicyDescription } from './core/describe.js'
 export type { AppliedException, CertificateException, Exceptions, Ignorable } from './core/exceptions.js'
 export type { LogFunction } from './core/log.js'
 export type { ClientCertOptions, MountOptions } from './core/mount.js'
 export type { AuthenticatorOptions, DecisionContext } from './core/options.js'
+export type { AnchorDescription, CertificateDescription, Policy } from './core/policy.js'
 export type { PrincipalSource } from './core/principal.js'
 export type { ResponseOptions } from './core/responses.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
 export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './core/upgrade.js'
+export type { Description, Plain } from './description.js'
 export {
   type AbsentDetail,
   type AnyClientCertError,

@@ -16,6 +16,7 @@ import type { DecisionFacts } from './audit.js'
 import { claim } from './claims.js'
 import type { AcceptedDecision, Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch, type KnownClient } from './decision-memory.js'
+import { describing, type PolicyDescription } from './describe.js'
 import { diagnose } from './diagnosis.js'
 import { epochOf, isSameEpoch, stampOf } from './epoch.js'
 import { leniencyOf } from './exceptions.js'
@@ -49,6 +50,14 @@ export interface Authenticator {
   authenticateChain(chain: PresentedChain): Promise<Decision>
   /** Resolves when everything that was configured is loaded and fresh, the revocation checker's sources too; rejects with the reason where it is not. */
   ready(): Promise<void>
+  /**
+   * The effective policy as frozen data: anchors, rules, profile, revocation, source, exceptions, every dangerous switch, and a `policyHash` that is the
+   * same wherever all that is the same. Remembered until something was read again.
+   *
+   * @example
+   * logger.info(auth.describe().policyHash) // '3f9a5c0e6b1d2f4a'
+   */
+  describe(): PolicyDescription
   /**
    * Stops watching the files of `trust` and `intermediates`. Everything after it is refused with `ERR_CLIENT_CERT_NOT_READY`. What was given to it ready
    * made, a revocation checker or a `TrustStore`, may be another's too, and is for whoever made it to close.
@@ -322,6 +331,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       await settings.intermediates?.ready()
       if (revocation !== 'none') await revocation.ready?.()
     },
+    describe: describing(settings),
     close: async () => {
       closed = true
       stopWatching()

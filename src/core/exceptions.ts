@@ -1,3 +1,4 @@
+import { type Description, digestOf } from '../description.js'
 import type { ClientCertErrorCode } from '../errors.js'
 import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
@@ -59,12 +60,14 @@ const weakestRsaBits = 1_024
 export class ExceptionList {
   readonly #read: () => ReadonlyMap<string, Entry>
   readonly #stop: () => void
+  readonly #file: { readonly path: string; readonly watch: boolean } | undefined
   #entries: ReadonlyMap<string, Entry>
   #generation = 0
 
   /** @param now read at construction and at every reload: an exception cannot be dated further ahead than 400 days */
   constructor(given: Exceptions, now: () => number) {
     const file = fileOf(given)
+    this.#file = file
     this.#read = () => (file === undefined ? entriesOf('exceptions', given, now()) : entriesOfFile(file.path, now()))
     this.#stop = file?.watch ? watchFiles([file.path], () => this.#reloadAlone()) : () => {}
     try {
@@ -86,6 +89,25 @@ export class ExceptionList {
     // The other way round, a time that is not a number would pass.
     if (entry === undefined || !(at < entry.until)) return undefined
     return [...entry.ignore].some((word) => ignorable[word] === code) ? entry : undefined
+  }
+
+  /** Whom it admits is counted, and told as a digest only: fingerprints are clients'. */
+  describe(): Description {
+    const entries = [...this.#entries.values()].map(({ fingerprint, ignore, until }) => ({
+      fingerprint,
+      ignore: [...ignore],
+      until,
+    }))
+    const ends = entries.map(({ until }) => until)
+    return {
+      kind: 'exceptions',
+      where: { file: this.#file?.path },
+      watch: this.#file?.watch,
+      count: entries.length,
+      ignore: [...new Set(entries.flatMap(({ ignore }) => ignore))].sort(),
+      earliestEnd: ends.length === 0 ? null : new Date(Math.min(...ends)).toISOString(),
+      digest: digestOf(entries),
+    }
   }
 
   close(): void {

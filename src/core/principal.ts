@@ -36,12 +36,13 @@ const principals = 10_000
  */
 export class PrincipalMemory {
   readonly #resolve: Resolve
-  readonly #lifetime: number
+  /** Milliseconds. */
+  readonly lifetime: number
   readonly #known = new LruMap<string, { readonly asked: number; readonly answer: Promise<Principal> }>(principals)
 
   constructor(resolve: Resolve, lifetime: number) {
     this.#resolve = resolve
-    this.#lifetime = lifetime
+    this.lifetime = lifetime
   }
 
   async of(identity: ClientIdentity, epoch: Epoch, at: number): Promise<KnownPrincipal> {
@@ -51,7 +52,7 @@ export class PrincipalMemory {
     // The anchor too: which one vouches may depend on what the client sends, and resolve() may ask.
     const key = `${via} ${fingerprint} ${anchor.fingerprint} ${anchor.name ?? ''} ${generation}`
     const known = this.#known.get(key)
-    if (known !== undefined && at >= known.asked && at < known.asked + this.#lifetime) {
+    if (known !== undefined && at >= known.asked && at < known.asked + this.lifetime) {
       return { principal: await known.answer, until: this.#end(known.asked) }
     }
     const answer = this.#ask(identity)
@@ -67,7 +68,7 @@ export class PrincipalMemory {
 
   /** The last millisecond of an answer that was asked for at `asked`. */
   #end(asked: number): number {
-    return asked + Math.max(0, this.#lifetime - 1)
+    return asked + Math.max(0, this.lifetime - 1)
   }
 
   async #ask(identity: ClientIdentity): Promise<Principal> {

@@ -15,16 +15,20 @@ function countOfKeys(anchors: readonly TrustAnchor[]): number {
   return found
 }
 
+/** Whether a rule names a client and not its CA, where each of several could issue that name. Anchors with one key are one CA. */
+export function isUnbound(rule: Rule, { anchors, bindsNames }: TrustSnapshot): boolean {
+  return partsOf(rule).unbound.length > 0 && anchors.length > 1 && !bindsNames && countOfKeys(anchors) > 1
+}
+
 /**
  * Warns once of a rule that names a subject and not whose, where several CAs are trusted: each of them can issue a certificate with that name
- * (Keycloak's CVE-2023-2422 was that). Anchors with one key are one CA.
+ * (Keycloak's CVE-2023-2422 was that).
  */
-export function checkRuleBinding(rule: Rule, { anchors, bindsNames }: TrustSnapshot): void {
-  const [first, ...others] = partsOf(rule).unbound
-  if (first === undefined || anchors.length < 2 || bindsNames || checked.has(rule)) return
-  const count = countOfKeys(anchors)
-  if (count < 2) return
+export function checkRuleBinding(rule: Rule, trust: TrustSnapshot): void {
+  if (checked.has(rule) || !isUnbound(rule, trust)) return
   checked.add(rule)
+  const [first, ...others] = partsOf(rule).unbound
+  const count = countOfKeys(trust.anchors)
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`
   warn(
     'MTLS_UNBOUND_RULE',

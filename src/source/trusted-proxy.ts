@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { type AddressRange, AddressRanges, parseAddressRange } from '../address-ranges.js'
+import { type AddressRange, AddressRanges, parseAddressRange, plainAddress } from '../address-ranges.js'
 import { type Description, descriptionOf } from '../description.js'
 import { ClientCertConfigError } from '../errors.js'
 import { LruMap } from '../lru-map.js'
@@ -62,7 +62,7 @@ export function proxyAddress(first: string, ...rest: readonly string[]): Synchro
     },
     describe: () => ({
       kind: 'proxyAddress',
-      ranges: believed.map(({ address, prefix }) => `${address.toLowerCase()}/${prefix}`),
+      ranges: believed.map(({ address, prefix }) => `${plainAddress(address)}/${prefix}`),
       isWide: believed.some(isWide),
     }),
   })
