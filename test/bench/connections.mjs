@@ -58,6 +58,7 @@ const handshakes = {
   'no-op': 'no-op',
   'no-op again': 'no-op',
   'OpenSSL validates': 'socket.authorized',
+  'getPeerX509Certificate()': 'getPeerX509Certificate()',
   clientCert: 'clientCert',
 }
 

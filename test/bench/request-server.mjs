@@ -17,6 +17,9 @@ const inExpress = {
     request.socket.authorized ? next() : response.sendStatus(401),
   'getPeerCertificate()': () => (request, response, next) =>
     byHand(request.socket) ? next() : response.sendStatus(401),
+  // What Node takes of whoever looks at a certificate once.
+  'getPeerX509Certificate()': () => (request, response, next) =>
+    request.socket.getPeerX509Certificate()?.raw === undefined ? response.sendStatus(401) : next(),
   'client-certificate-auth': () => clientCertificateAuth(({ subject }) => subject.CN.startsWith('client-')),
   clientCert: (authenticator) => clientCert({ authenticator }),
 }
@@ -53,13 +56,15 @@ serve(({ framework, variants, tls, trust, intermediate }) =>
         revocation: 'none',
         watch: false,
       })
+      // Asks for a certificate, and takes any.
+      const asking = { ...tls, requestCert: true, rejectUnauthorized: false, ca: [] }
       const options = {
-        // Asks for a certificate, and takes any.
-        'no-op': { ...tls, requestCert: true, rejectUnauthorized: false, ca: [] },
+        'no-op': asking,
+        'getPeerX509Certificate()': asking,
         clientCert: tlsServerOptions(authenticator, tls),
       }
       // Code without this package leaves it to OpenSSL.
-      const validating = { ...options['no-op'], ca: [trust, intermediate] }
+      const validating = { ...asking, ca: [trust, intermediate] }
       const application = applications[framework](kind, authenticator)
       return [name, https.createServer(options[kind] ?? validating, application)]
     }),
