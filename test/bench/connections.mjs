@@ -40,8 +40,11 @@ export async function keptOpen(rounds = 61) {
   const connect = connecting(clients)
   const targets = { clientCert: { within: 1, rate: 0.97 } }
   const kinds = ['no-op', 'socket.authorized', 'getPeerCertificate()', 'clientCert']
-  const frameworks = { express: [...kinds, 'client-certificate-auth'], koa: kinds }
-  for (const [framework, names] of Object.entries(frameworks)) {
+  const frameworks = [
+    ['Express 5', 'express', [...kinds, 'client-certificate-auth']],
+    ['Koa 3', 'koa', kinds],
+  ]
+  for (const [title, framework, names] of frameworks) {
     const variants = { ...Object.fromEntries(names.map((name) => [name, name])), 'no-op again': 'no-op' }
     await withServers(framework, variants, clients, async ({ ports, cpu }) => {
       const loaded = Object.entries(ports).map(([name, port]) => {
@@ -49,7 +52,7 @@ export async function keptOpen(rounds = 61) {
         const run = keptAlive(() => connect(port, n++), [requestWith('keep-alive')])
         return { name, run, ...targets[name] }
       })
-      await compare(`${framework} over 16 connections kept open`, loaded, { cpu, count: 1_000, rounds })
+      await compare(`${title}, 16 connections kept open`, loaded, { cpu, count: 1_000, rounds })
     })
   }
 }
@@ -67,27 +70,16 @@ export async function fullHandshakes(rounds = 61) {
   const [count, warmUps] = [25, 5]
   const clients = await createClients(count * (rounds + warmUps))
   const connect = connecting(clients)
-  await withServers(
-    'express',
-    { ...handshakes, 'clientCert, client seen before': 'clientCert' },
-    clients,
-    async (servers) => {
-      const variants = Object.entries(servers.ports).map(([name, port]) => ({
-        name,
-        run: (_, round) => {
-          const first = name.endsWith('seen before') ? 0 : round * count
-          return connectionEach((n) => connect(port, first + n), requestWith('close'), count)
-        },
-        ...(name === 'clientCert' ? { percent: 10 } : {}),
-      }))
-      await compare('a full TLS 1.3 handshake, one request, close', variants, {
-        cpu: servers.cpu,
-        count,
-        rounds,
-        warmUps,
-      })
-    },
-  )
+  const seen = 'clientCert, client seen before'
+  await withServers('express', { ...handshakes, [seen]: 'clientCert' }, clients, async ({ ports, cpu }) => {
+    const variants = Object.entries(ports).map(([name, port]) => {
+      const from = (round) => (name === seen ? 0 : round * count)
+      const run = (_, round) => connectionEach((n) => connect(port, from(round) + n), requestWith('close'), count)
+      return { name, run, ...(name === 'clientCert' ? { percent: 10 } : {}) }
+    })
+    const title = 'A full TLS 1.3 handshake, one request, close'
+    await compare(title, variants, { cpu, count, rounds, warmUps })
+  })
 }
 
 /** The same with a session that is resumed. */
@@ -110,6 +102,6 @@ export async function resumedHandshakes(rounds = 61) {
       const run = (count) => connectionEach(resume, requestWith('close'), count)
       variants.push({ name, run, ...(name === 'clientCert' ? { percent: 2 } : {}) })
     }
-    await compare('a resumed TLS 1.3 handshake, one request, close', variants, { cpu, count: 50, rounds })
+    await compare('A resumed TLS 1.3 handshake, one request, close', variants, { cpu, count: 50, rounds })
   })
 }

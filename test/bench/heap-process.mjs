@@ -114,5 +114,8 @@ async function manyRequests() {
   return [{ name: 'more, after a million requests', ...grown, most: 0.5, unit: 'MB' }]
 }
 
-const rows = [...(await identities()), ...(await connections()), ...(await manyRequests())]
-process.send(rows.map(({ name, heap, beside, most, unit }) => ({ name, heap, beside, most, unit })))
+process.once('message', async () => {
+  const rows = [...(await identities()), ...(await connections()), ...(await manyRequests())]
+  process.send(rows.map(({ name, heap, beside, most, unit }) => ({ name, heap, beside, most, unit })))
+})
+process.on('disconnect', () => process.exit())

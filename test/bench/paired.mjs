@@ -3,22 +3,35 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 
 /**
+ * Starts a script that answers one message at a time.
+ *
+ * @param {string} script beside this file
+ * @param {import('node:child_process').ForkOptions} [options]
+ */
+export function startProcess(script, options) {
+  const child = fork(new URL(script, import.meta.url), options)
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`${script} ended: ${signal ?? code}`)
+  })
+  ended.catch(() => {})
+  return {
+    ask: async (message) => {
+      child.send(message)
+      const [answer] = await Promise.race([once(child, 'message'), ended])
+      return answer
+    },
+    stop: () => child.kill(),
+  }
+}
+
+/**
  * Starts a script that listens with several servers and answers as {@link serve} does.
  *
  * @param {string} script beside this file
  * @param {object} setup what its `serve` is given
  */
 export async function startServers(script, setup) {
-  const child = fork(new URL(script, import.meta.url))
-  const ended = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`${script} ended: ${signal ?? code}`)
-  })
-  ended.catch(() => {})
-  const ask = async (message) => {
-    child.send(message)
-    const [answer] = await Promise.race([once(child, 'message'), ended])
-    return answer
-  }
+  const { ask, stop } = startProcess(script)
   return {
     ports: await ask(setup),
     /** Microseconds all its threads have worked. Other processes disturb that least. */
@@ -26,7 +39,7 @@ export async function startServers(script, setup) {
       const { user, system } = await ask('cpu')
       return user + system
     },
-    stop: () => child.kill(),
+    stop,
   }
 }
 
