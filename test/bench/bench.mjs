@@ -15,22 +15,28 @@ const suites = {
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    rounds: { type: 'string', default: '21' },
+    rounds: { type: 'string' },
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
-const rounds = Number(values.rounds)
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
+const isSuite = (name) => Object.hasOwn(suites, name)
 const names = positionals.length === 0 ? Object.keys(suites) : positionals
 
-if (values.help || !Number.isSafeInteger(rounds) || rounds < 1 || names.some((name) => !Object.hasOwn(suites, name))) {
+const isWrong = (rounds !== undefined && !(Number.isSafeInteger(rounds) && rounds >= 1)) || !names.every(isSuite)
+
+if (values.help || isWrong) {
   console.log(`usage: npm run bench -- [${Object.keys(suites).join('|')}]… [--rounds N] [--only TEXT]
 
 Every operation runs once per round, so that what else the machine does falls on all of them alike. Times are the
 shortest of all rounds, in microseconds; ratios are ours to the floor in the same run: of the shortest, and the median
 of the rounds. Compare ratios, never times. A target is marked and never fails the run.
 
-  --rounds N   default 21
+Servers run in processes of their own; what they cost is the middle of paired rounds, with its 95 % interval. A second
+no-op beside the first shows what is noise.
+
+  --rounds N   default 21; 61 where servers are compared
   --only TEXT  tables whose title contains it`)
   process.exit(values.help ? 0 : 2)
 }
@@ -38,11 +44,11 @@ of the rounds. Compare ratios, never times. A target is marked and never fails t
 console.log(`Node ${process.version}, OpenSSL ${process.versions.openssl}, ${cpus()[0]?.model} × ${cpus().length}`)
 const started = performance.now()
 for (const name of names) {
-  const { tables, after } = await suites[name]()
-  for (const { title, rounds: most = rounds, rows } of tables) {
+  const { tables } = await suites[name]()
+  for (const { title, rounds: most, rows, run } of tables) {
     if (values.only !== undefined && !title.toLowerCase().includes(values.only.toLowerCase())) continue
-    await measure(title, await rows(), Math.min(rounds, most))
+    if (run !== undefined) await run(rounds)
+    else await measure(title, await rows(), Math.min(rounds ?? 21, most ?? Number.POSITIVE_INFINITY))
   }
-  if (values.only === undefined) await after?.()
 }
 console.log(`\n${((performance.now() - started) / 1000).toFixed(0)} s`)

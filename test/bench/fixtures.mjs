@@ -131,33 +131,54 @@ export async function createConstrained(root, names, subtrees) {
   return { intermediate: issuer.certificate.der, leaf: leaf.certificate.der }
 }
 
-/**
- * Any number of CA certificates with a name and key identifiers of their own: one certificate, its name and identifiers written over and
- * signed again with its key. To issue each by itself would take longer than to measure them.
- */
+/** Any number of CA certificates with a name and key identifiers of their own. */
 export async function createAnchors(count) {
   const placeholder = 'Tenant 00000'
   const authority = await createTestAuthority({ subject: `CN=${placeholder},OU=Client certificates,O=Acme GmbH,C=DE` })
-  const key = createPrivateKey(authority.key.pem)
-  const der = Buffer.from(authority.certificate.der)
-  const tbs = Buffer.from(split(der).tbs)
-  const algorithm = der.subarray(bounds(der, 0).start + tbs.length, bounds(der, bounds(der, 0).start + tbs.length).end)
+  const { tbs } = split(authority.certificate.der)
   const keyIdentifier = tbs.indexOf(Buffer.from('0603551d0e', 'hex')) + 9
-  const issued = tbs.subarray(keyIdentifier, keyIdentifier + 20)
-  const placesOfName = placesOf(tbs, Buffer.from(placeholder))
-  const placesOfIdentifier = placesOf(tbs, Buffer.from(issued))
-  const anchors = []
+  const name = (n) => `Tenant ${String(n).padStart(5, '0')}`
+  return writtenOver(authority.certificate.der, authority.key.pem, count, [
+    { was: placeholder, becomes: name },
+    {
+      was: tbs.subarray(keyIdentifier, keyIdentifier + 20),
+      becomes: (n) => createHash('sha256').update(name(n)).digest().subarray(0, 20),
+    },
+  ])
+}
+
+/** Any number of clients of one intermediate, with names and serial numbers of their own, which share one key. */
+export async function createClients(count) {
+  const root = await createTestAuthority({ subject: 'CN=Acme Root CA,O=Acme GmbH,C=DE' })
+  const issuer = await root.issueAuthority({ subject: 'CN=Acme Client CA 1,O=Acme GmbH,C=DE', extensions: pointers })
+  const serialNumber = Buffer.from('5a5a5a5a5a000000', 'hex')
+  const first = await issuer.issue({ ...client('00000'), serialNumber: serialNumber.toString('hex') })
+  const leaves = writtenOver(first.certificate.der, issuer.key.pem, count, [
+    { was: 'client-00000', becomes: (n) => `client-${String(n).padStart(5, '0')}` },
+    { was: '/client/00000', becomes: (n) => `/client/${String(n).padStart(5, '0')}` },
+    { was: serialNumber, becomes: (n) => Buffer.from(`5a5a5a5a5a${n.toString(16).padStart(6, '0')}`, 'hex') },
+  ])
+  return { rootPem: root.certificate.pem, intermediate: issuer.certificate, leaves, key: first.key.pem }
+}
+
+/**
+ * One certificate `count` times, parts of it written over with others of their length, and signed again with its issuer's key. To issue each
+ * by itself would take longer than to measure them.
+ */
+function writtenOver(certificate, issuerKey, count, parts) {
+  const key = createPrivateKey(issuerKey)
+  const der = Buffer.from(certificate)
+  const tbs = Buffer.from(split(der).tbs)
+  const algorithmStart = bounds(der, 0).start + tbs.length
+  const algorithm = der.subarray(algorithmStart, bounds(der, algorithmStart).end)
+  const places = parts.map(({ was, becomes }) => ({ becomes, places: placesOf(tbs, Buffer.from(was)) }))
+  const certificates = []
   for (let n = 0; n < count; n++) {
-    const name = `Tenant ${String(n).padStart(5, '0')}`
-    const identifier = createHash('sha256').update(name).digest().subarray(0, 20)
-    for (const at of placesOfName) tbs.write(name, at)
-    for (const at of placesOfIdentifier) identifier.copy(tbs, at)
-    const signature = sign('sha256', tbs, key)
-    anchors.push(sequence(tbs, algorithm, element(0x03, Buffer.from([0]), signature)))
+    for (const { becomes, places: all } of places) for (const at of all) Buffer.from(becomes(n)).copy(tbs, at)
+    certificates.push(sequence(tbs, algorithm, element(0x03, Buffer.from([0]), sign('sha256', tbs, key))))
   }
-  if (!verify('sha256', tbs, createPublicKey(key), split(anchors.at(-1)).signature))
-    throw new Error('anchors: bad fixture')
-  return anchors
+  if (!verify('sha256', tbs, createPublicKey(key), split(certificates.at(-1)).signature)) throw new Error('bad fixture')
+  return certificates
 }
 
 function placesOf(octets, part) {

@@ -13,6 +13,7 @@ const roundMillis = 4
  * @property {number} [floorPer] the same for `floor`
  * @property {Record<string, Operation>} [peers] other ways to the same result
  * @property {number} [atMost] target: ratio of ours to the floor
+ * @property {number} [above] target: nanoseconds ours takes longer than the floor; a table with one prints them for all rows
  * @property {number} [within] target: microseconds of ours
  * @property {number} [faster] target: how many times faster than each peer
  * @property {string} [note]
@@ -25,9 +26,11 @@ export async function measure(title, rows, rounds) {
   const operations = new Set(rows.flatMap(({ ours, floor, peers = {} }) => [ours, floor, ...Object.values(peers)]))
   operations.delete(undefined)
   const times = await interleave([...operations], rounds)
+  const unused = rows.some(({ above }) => above !== undefined) ? [] : ['over ns']
   print(
     title,
     rows.map((row) => summarize(row, times)),
+    unused,
   )
 }
 
@@ -67,15 +70,20 @@ const timeAsync = (operation) => async (calls) => {
   return Number(process.hrtime.bigint() - from) / 1000 / calls
 }
 
-function summarize({ name, ours, per = 1, floor, floorPer = 1, peers = {}, atMost, within, faster, note = '' }, times) {
+function summarize(
+  { name, ours, per = 1, floor, floorPer = 1, peers = {}, atMost, above, within, faster, note = '' },
+  times,
+) {
   const of = (operation, units) => times.get(operation).map((micros) => micros / units)
   const own = of(ours, per)
   const best = Math.min(...own)
   const base = floor && of(floor, floorPer)
   const lowest = base && best / Math.min(...base)
+  const nanos = base && (best - Math.min(...base)) * 1000
   const factors = Object.values(peers).map((peer) => Math.min(...of(peer, 1)) / best)
   const met = [
     ...(atMost === undefined ? [] : [[`≤ ${atMost}`, lowest <= atMost]]),
+    ...(above === undefined ? [] : [[`≤ ${above} ns over`, nanos <= above]]),
     ...(within === undefined ? [] : [[`≤ ${within} µs`, best <= within]]),
     ...(faster === undefined ? [] : [[`${faster}× faster`, factors.every((factor) => factor >= faster)]]),
   ]
@@ -88,6 +96,7 @@ function summarize({ name, ours, per = 1, floor, floorPer = 1, peers = {}, atMos
       .join(', '),
     lowest === undefined ? '' : round(lowest),
     base ? round(median(own.map((value, i) => value / base[i]))) : '',
+    base ? nanos.toFixed(0) : '',
     met.map(([target, isMet]) => `${target} ${isMet ? 'met' : 'MISSED'}`).join(', '),
     note,
   ]
@@ -97,13 +106,15 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
 const micros = (value) => (value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3))
 const round = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2))
 
-const headings = ['operation', 'ours µs', 'floor µs', 'peers µs', 'ratio min', 'median', 'target', 'note']
+const headings = ['operation', 'ours µs', 'floor µs', 'peers µs', 'ratio min', 'median', 'over ns', 'target', 'note']
 
-function print(title, cells) {
-  const used = headings.map((_, column) => column < 2 || cells.some((row) => row[column] !== ''))
+function print(title, cells, unused) {
+  const used = headings.map(
+    (heading, column) => column < 2 || (!unused.includes(heading) && cells.some((row) => row[column] !== '')),
+  )
   const lines = [headings, ...cells].map((row) => row.filter((_, column) => used[column]))
   const widths = lines[0].map((_, column) => Math.max(...lines.map((row) => row[column].length)))
-  const isText = lines[0].map((heading) => !/^(ours|floor|ratio|median)/.test(heading))
+  const isText = lines[0].map((heading) => !/^(ours|floor|ratio|median|over)/.test(heading))
   console.log(`\n### ${title}\n`)
   lines.forEach((row, i) => {
     const padded = row.map((cell, j) => (isText[j] ? cell.padEnd(widths[j]) : cell.padStart(widths[j])))

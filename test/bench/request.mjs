@@ -1,115 +1,90 @@
-// A request of a client that is known already, over direct TLS: in process, and through Express and Koa.
+// A request of a client that is known already, over direct TLS: in process here, through servers in connections.mjs.
 import { once } from 'node:events'
+import { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
-import express from 'express'
 import Koa from 'koa'
 import { createAuthenticator, tlsServerOptions } from 'mtls-identity'
 import { clientCert } from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
 import { createTestPki } from 'mtls-identity/testing'
-
-const pki = await createTestPki()
-const server = await pki.server()
-const client = await pki.issue()
-const authenticator = createAuthenticator({ trust: pki.trust, revocation: 'none', watch: false })
-
-/** A server that lets OpenSSL decide: what code without this package relies on. */
-const trusting = {
-  ...server.tls,
-  requestCert: true,
-  rejectUnauthorized: false,
-  ca: [pki.trust, pki.intermediate.certificate.pem],
-}
-const ours = tlsServerOptions(authenticator, server.tls)
-
-async function listen(options, listener) {
-  const listening = https.createServer(options, listener).listen(0, '127.0.0.1').unref()
-  await once(listening, 'listening')
-  return listening.address().port
-}
-
-/** One request after the other on one connection, each answered whole. */
-function asking(port) {
-  const agent = new https.Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false, ...client.tls })
-  return () =>
-    new Promise((resolve, reject) => {
-      const request = https.get({ host: '127.0.0.1', port, agent }, (response) => {
-        if (response.statusCode !== 200) reject(new Error(`answered ${response.statusCode}`))
-        response.resume().on('end', resolve)
-      })
-      request.on('socket', (socket) => socket.unref()).on('error', reject)
-    })
-}
+import { fullHandshakes, keptOpen, resumedHandshakes } from './connections.mjs'
+import { heap } from './heap.mjs'
 
 async function inProcess() {
-  // The request of a connection that stays open, as a handler has it; the answer is what keeps it from being let go.
-  const held = async (options) => {
-    let request
-    const port = await listen(options, (each, response) => {
-      request ??= each
-      response.end()
-    })
-    await asking(port)()
-    return request
-  }
-  const [request, authorized] = [await held(ours), await held(trusting)]
+  const pki = await createTestPki()
+  const [server, client] = [await pki.server(), await pki.issue()]
+  const authenticator = createAuthenticator({ trust: pki.trust, revocation: 'none', watch: false })
+  // A server that lets OpenSSL decide: what code without this package relies on.
+  const ca = [pki.trust, pki.intermediate.certificate.pem]
+  const trusting = { ...server.tls, requestCert: true, rejectUnauthorized: false, ca }
+  const [request, authorized] = [
+    await requestThrough(tlsServerOptions(authenticator, server.tls), client),
+    await requestThrough(trusting, client),
+  ]
   const decision = await authenticator.authenticate(request)
   if (decision.outcome !== 'accepted') throw decision.error
   if (!authorized.socket.authorized) throw new Error(authorized.socket.authorizationError)
   const done = async () => decision
-  const row = (name, run) => ({ name, ours: run, floor: done })
+  return [
+    { ...toPromise('authenticate(), remembered', () => authenticator.authenticate(request)), above: 100 },
+    toPromise('socket.authorized', async () => authorized.socket.authorized),
+    toPromise('getPeerCertificate().subject.CN', async () => authorized.socket.getPeerCertificate().subject.CN),
+    ...mounts(request, authenticator),
+  ]
+
+  function toPromise(name, ours) {
+    return { name, ours, floor: done, note: 'to a promise of nothing' }
+  }
+}
+
+/** What a mount takes of each new request, beside one that does nothing. */
+function mounts({ socket }, authenticator) {
+  const response = new ServerResponse({ method: 'GET' })
+  const inExpress = (middleware) => () =>
+    new Promise((resolve, reject) =>
+      middleware(new IncomingMessage(socket), response, (error) => (error === undefined ? resolve() : reject(error))),
+    )
+  const app = new Koa()
+  const next = async () => {}
+  const inKoa = (middleware) => () => middleware(app.createContext(new IncomingMessage(socket), response), next)
+  const note = 'to one that does nothing'
   return [
     {
-      ...row('authenticate(), remembered', () => authenticator.authenticate(request)),
-      note: 'to a promise of nothing',
+      name: 'clientCert() of Express, a new request',
+      ours: inExpress(clientCert({ authenticator })),
+      floor: inExpress((_request, _response, next) => next()),
+      note,
     },
-    row('socket.authorized', async () => authorized.socket.authorized),
-    row('getPeerCertificate().subject.CN', async () => authorized.socket.getPeerCertificate().subject.CN),
+    {
+      name: 'clientCert() of Koa, a new request',
+      ours: inKoa(forKoa.clientCert({ authenticator })),
+      floor: inKoa((_context, next) => next()),
+      note,
+    },
   ]
 }
 
-const byHand = (socket) => socket.authorized && socket.getPeerCertificate().subject.CN
-
-const expressWith = (middleware) => express().use(middleware, (_request, response) => response.send('ok'))
-const koaWith = (middleware) => {
-  const app = new Koa()
-  app.use(middleware)
-  app.use((context) => {
-    context.body = 'ok'
+/** A request as a handler has it, whose connection stays open. */
+async function requestThrough(options, client) {
+  let request
+  const server = https.createServer(options, (each, response) => {
+    request = each
+    response.end()
   })
-  return app.callback()
-}
-
-async function overLoopback() {
-  const inExpress = {
-    noop: expressWith((_request, _response, next) => next()),
-    authorized: expressWith(({ socket }, response, next) => (socket.authorized ? next() : response.sendStatus(401))),
-    byHand: expressWith(({ socket }, response, next) => (byHand(socket) ? next() : response.sendStatus(401))),
-    ours: expressWith(clientCert({ authenticator })),
-  }
-  const inKoa = {
-    noop: koaWith((_context, next) => next()),
-    authorized: koaWith((context, next) => (context.socket.authorized ? next() : context.throw(401))),
-    byHand: koaWith((context, next) => (byHand(context.socket) ? next() : context.throw(401))),
-    ours: koaWith(forKoa.clientCert({ authenticator })),
-  }
-  const rows = []
-  for (const [name, apps] of Object.entries({ 'Express 5': inExpress, 'Koa 3': inKoa })) {
-    const ask = async (app, options) => asking(await listen(options, app))
-    const floor = await ask(apps.noop, trusting)
-    rows.push(
-      { name: `${name}, clientCert`, ours: await ask(apps.ours, ours), floor },
-      { name: `${name}, socket.authorized`, ours: await ask(apps.authorized, trusting), floor },
-      { name: `${name}, getPeerCertificate()`, ours: await ask(apps.byHand, trusting), floor },
-    )
-  }
-  return rows
+  server.keepAliveTimeout = 0
+  await once(server.listen(0, '127.0.0.1').unref(), 'listening')
+  const agent = new https.Agent({ keepAlive: true, rejectUnauthorized: false, ...client.tls })
+  const sent = https.get({ host: '127.0.0.1', port: server.address().port, agent })
+  const [response] = await once(sent, 'response')
+  await once(response.resume(), 'end')
+  request.socket.unref()
+  return request
 }
 
 export const tables = [
   { title: 'A remembered TLS session, in process', rows: inProcess },
-  {
-    title: 'One request over a connection kept alive, client and server (no-op middleware = 1.00)',
-    rows: overLoopback,
-  },
+  { title: 'Connections kept open', run: keptOpen },
+  { title: 'Full handshakes', run: fullHandshakes },
+  { title: 'Resumed handshakes', run: resumedHandshakes },
+  { title: 'Heap', run: heap },
 ]
