@@ -3,6 +3,7 @@ export {
   type Authenticator,
   createAuthenticator,
 } from './core/authenticator.js'
+export { channels, type MtlsIdentityChannels } from './core/channels.js'
 export type { DangerousSwitch } from './core/dangers.js'
 export { type Decision, explain } from './core/decision.js'
 export type { PolicyDescription } from './core/describe.js'
@@ -30,6 +31,7 @@ export {
   type RuleDetail,
   type UnknownIssuerDetail,
 } from './errors.js'
+export type { EventChannel } from './event-channels.js'
 export type {
   CertificateSummary,
   ClientIdentity,

@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
+import { ReloadNews } from '../reload-events.js'
 import { sharedMap } from '../shared.js'
 import { warn } from '../warn.js'
 import { readSecrets } from './secret-file.js'
@@ -43,12 +44,15 @@ export function proxySecret(options: ProxySecretOptions): ProxySecretGate {
   const load = () => digests(file === undefined ? (secrets as readonly string[]) : readSecrets('proxySecret', file))
   // Watched before it is read: what changes in between is read again.
   const stop = file === undefined ? () => {} : watchFiles([file], reload)
+  const news = new ReloadNews('proxy-secrets', file ?? header)
   let known: readonly Buffer[] = []
 
   function reload(): void {
     try {
       known = load()
+      news.loaded()
     } catch (error) {
+      news.failed(error)
       warn('MTLS_RELOAD_FAILED', `${(error as Error).message} (the former secrets hold)`)
     }
   }
