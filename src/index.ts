@@ -4,6 +4,7 @@ export {
   createAuthenticator,
 } from './core/authenticator.js'
 export { channels, type MtlsIdentityChannels } from './core/channels.js'
+export type { ConnectionEvent } from './core/connection-events.js'
 export type { DangerousSwitch } from './core/dangers.js'
 export { type Decision, explain } from './core/decision.js'
 export type { PolicyDescription } from './core/describe.js'

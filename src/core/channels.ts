@@ -2,10 +2,12 @@ import type { channelNames, EventChannel } from '../event-channels.js'
 import { type ReloadEvent, reloadChannel } from '../reload-events.js'
 import { type RevocationEvent, revocationChannel } from '../revocation/events.js'
 import { type AuditEvent, decisionChannel } from './audit.js'
+import { type ConnectionEvent, connectionChannel } from './connection-events.js'
 
 /** What is published under which name of `node:diagnostics_channel`. */
 export interface MtlsIdentityChannels {
   'mtls-identity:decision': AuditEvent
+  'mtls-identity:connection': ConnectionEvent
   'mtls-identity:reload': ReloadEvent
   'mtls-identity:revocation': RevocationEvent
 }
@@ -21,6 +23,7 @@ export const channels: {
   readonly [N in keyof typeof channelNames]: EventChannel<MtlsIdentityChannels[(typeof channelNames)[N]]>
 } = Object.freeze({
   decision: decisionChannel,
+  connection: connectionChannel,
   reload: reloadChannel,
   revocation: revocationChannel,
 })

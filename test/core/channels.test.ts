@@ -78,6 +78,10 @@ describe('the table of channels', () => {
     expect(rows(table)).toEqual(
       new Map([['mtls-identity:x', { fields: new Set(['a', 'b']), words: new Set(['one', 'two']) }]]),
     )
+    expect(known.get('mtls-identity:connection')).toEqual({
+      fields: new Set(['outcome', 'resumed', 'protocol', 'code', 'address']),
+      words: new Set(['refused', 'no-certificate', 'certificate']),
+    })
   })
 
   test('no other file writes the name of a channel, or opens one by itself', () => {
