@@ -5,6 +5,7 @@ import { plainAddress } from './address-ranges.js'
 export const channelNames = Object.freeze({
   decision: 'mtls-identity:decision',
   connection: 'mtls-identity:connection',
+  spoofing: 'mtls-identity:spoofing',
   reload: 'mtls-identity:reload',
   revocation: 'mtls-identity:revocation',
 })

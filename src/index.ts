@@ -16,6 +16,7 @@ export type { AnchorDescription, CertificateDescription, Policy } from './core/p
 export type { PrincipalSource } from './core/principal.js'
 export type { ResponseOptions } from './core/responses.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
+export type { SpoofingEvent } from './core/spoofing.js'
 export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './core/upgrade.js'
 export type { Description, Plain } from './description.js'
 export {

@@ -3,11 +3,13 @@ import { type ReloadEvent, reloadChannel } from '../reload-events.js'
 import { type RevocationEvent, revocationChannel } from '../revocation/events.js'
 import { type AuditEvent, decisionChannel } from './audit.js'
 import { type ConnectionEvent, connectionChannel } from './connection-events.js'
+import { type SpoofingEvent, spoofingChannel } from './spoofing.js'
 
 /** What is published under which name of `node:diagnostics_channel`. */
 export interface MtlsIdentityChannels {
   'mtls-identity:decision': AuditEvent
   'mtls-identity:connection': ConnectionEvent
+  'mtls-identity:spoofing': SpoofingEvent
   'mtls-identity:reload': ReloadEvent
   'mtls-identity:revocation': RevocationEvent
 }
@@ -17,13 +19,14 @@ export interface MtlsIdentityChannels {
  * authenticator and server publishes on the same ones.
  *
  * @example
- * channels.decision.subscribe((event) => console.info(JSON.stringify(event)))
+ * channels.spoofing.subscribe(({ kind, address, header }) => alarm(`${kind} from ${address}: ${header}`))
  */
 export const channels: {
   readonly [N in keyof typeof channelNames]: EventChannel<MtlsIdentityChannels[(typeof channelNames)[N]]>
 } = Object.freeze({
   decision: decisionChannel,
   connection: connectionChannel,
+  spoofing: spoofingChannel,
   reload: reloadChannel,
   revocation: revocationChannel,
 })
