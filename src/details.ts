@@ -28,7 +28,11 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_UNTRUSTED_PROXY: { peer: string | undefined; header: string; gate: string }
   ERR_CLIENT_CERT_PROXY_REFUSED: { header: string; verdict: string | undefined; accepts: string }
   ERR_CLIENT_CERT_HEADER_MALFORMED: { header: string; preset: string; reason: string; fix?: string }
-  ERR_CLIENT_CERT_HEADER_AMBIGUOUS: { header: string; reason: string }
+  ERR_CLIENT_CERT_HEADER_AMBIGUOUS: {
+    header: string
+    cause: 'look-alike' | 'repeated' | 'in-connection' | 'too-many-fields' | 'disagreeing'
+    reason: string
+  }
   ERR_CLIENT_CERT_RUNTIME: { runtime: string; reason: string }
   ERR_CLIENT_CERT_NOT_READY: { reason: string }
   ERR_CLIENT_CERT_INTERNAL: { stage: string }

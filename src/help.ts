@@ -24,7 +24,11 @@ export function quote(value: string): string {
   return `"${text}"`
 }
 
-const printable = (text: string) =>
+/** The same without quotation marks around it, and cut at 256 characters as well. */
+export const escaped = (text: string): string => quote(text).slice(1, -1).replaceAll('\\"', '"')
+
+/** Escapes what could break out of a line, whatever the length. */
+export const printable = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     character
       .split('')

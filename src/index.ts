@@ -3,6 +3,8 @@ export {
   type Authenticator,
   createAuthenticator,
 } from './core/authenticator.js'
+export { channels, type MtlsIdentityChannels } from './core/channels.js'
+export type { ConnectionEvent } from './core/connection-events.js'
 export type { DangerousSwitch } from './core/dangers.js'
 export { type Decision, explain } from './core/decision.js'
 export type { PolicyDescription } from './core/describe.js'
@@ -14,6 +16,7 @@ export type { AnchorDescription, CertificateDescription, Policy } from './core/p
 export type { PrincipalSource } from './core/principal.js'
 export type { ResponseOptions } from './core/responses.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
+export type { SpoofingEvent } from './core/spoofing.js'
 export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './core/upgrade.js'
 export type { Description, Plain } from './description.js'
 export {
@@ -30,6 +33,7 @@ export {
   type RuleDetail,
   type UnknownIssuerDetail,
 } from './errors.js'
+export type { EventChannel } from './event-channels.js'
 export type {
   CertificateSummary,
   ClientIdentity,

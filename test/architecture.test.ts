@@ -27,6 +27,8 @@ const roomMates: Record<string, string> = {
   'errors.ts': 'errors',
   'address-ranges.ts': 'errors',
   'details.ts': 'errors',
+  'event-channels.ts': 'errors',
+  'reload-events.ts': 'errors',
   'help.ts': 'errors',
   'limits.ts': 'errors',
   'file-permissions.ts': 'errors',

@@ -170,7 +170,7 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
     { header: 'x-v', verdict: undefined, accepts: '0' },
   ],
   ERR_CLIENT_CERT_HEADER_MALFORMED: [{ header: 'X-C', preset: 'envoy', reason: 'wants Key=Value' }],
-  ERR_CLIENT_CERT_HEADER_AMBIGUOUS: [{ header: 'X-C', reason: 'occurs twice' }],
+  ERR_CLIENT_CERT_HEADER_AMBIGUOUS: [{ header: 'X-C', cause: 'repeated', reason: 'occurs twice' }],
   ERR_CLIENT_CERT_RUNTIME: [{ runtime: 'Bun 1', reason: 'hides it' }],
   ERR_CLIENT_CERT_NOT_READY: [{ reason: 'the authenticator was closed' }],
   ERR_CLIENT_CERT_INTERNAL: [{ stage: 'deciding' }],

@@ -1,5 +1,5 @@
-import { channel } from 'node:diagnostics_channel'
-import { quote } from '../help.js'
+import { openChannel, present } from '../event-channels.js'
+import { escaped } from '../help.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { decisive, isFailed, type RuleOutcome } from '../rules/outcome.js'
 import type { Decision } from './decision.js'
@@ -57,14 +57,7 @@ export interface DecisionFacts {
 }
 
 /** Hears an {@link AuditEvent} for every decision, of every authenticator of the process. */
-export const decisionChannel = channel('mtls-identity:decision')
-
-const escaped = (text: string) => quote(text).slice(1, -1).replaceAll('\\"', '"')
-
-/** Only what is there: undefined fields are no fields. */
-function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
-}
+export const decisionChannel = openChannel<AuditEvent>('decision')
 
 export function auditEvent(decision: Decision, facts: DecisionFacts, names: boolean): AuditEvent {
   const { at, remembered, durations } = facts

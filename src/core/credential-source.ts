@@ -4,6 +4,7 @@ import { warnOfFilePermissions } from '../file-permissions.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
+import { ReloadNews } from '../reload-events.js'
 import { warn } from '../warn.js'
 import { laxPermissions, readKeyFile } from './key-files.js'
 import type { ServerCredentials } from './server-context.js'
@@ -60,7 +61,7 @@ function fromFiles(options: CredentialFiles, apply: Apply): CredentialSource {
   const load = () => {
     const contents = read()
     const text = contents.map(([, bytes]) => bytes.toString('base64')).join()
-    if (text === current) return
+    if (text === current) return false
     applyTogether(
       { ...Object.fromEntries(contents), ...(passphrase === undefined ? {} : { passphrase }) },
       files.join(' and '),
@@ -68,16 +69,16 @@ function fromFiles(options: CredentialFiles, apply: Apply): CredentialSource {
     )
     current = text
     checkPermissions(secret)
+    return true
   }
   load()
-  const tell = onceEach()
+  const news = new CredentialNews(files.join(', '))
   const stop = watchFiles(files, () => {
     try {
-      load()
-      tell(undefined)
+      news.good(load())
       return true
     } catch (error) {
-      tell((error as Error).message)
+      news.bad(error as Error)
       return false
     }
   })
@@ -89,7 +90,7 @@ function fromProvider(options: CredentialProvider, apply: Apply): CredentialSour
   const { load, refresh = 3_600_000, timeout = 30_000 } = options
   if (typeof load !== 'function')
     throw new ClientCertConfigError(`${where}: load is a function that resolves to { key, cert } or { pfx }`)
-  const tell = onceEach()
+  const news = new CredentialNews('provider')
   let current: ServerCredentials | undefined
   const refresher = new Refresher<ServerCredentials>({
     label: where,
@@ -97,11 +98,12 @@ function fromProvider(options: CredentialProvider, apply: Apply): CredentialSour
     apply: (loaded) => {
       const credentials = checked(loaded)
       // A new context forgets every session: not for what is in force already.
-      if (!isDeepStrictEqual(credentials, current)) applyTogether(credentials, 'what load resolved to', apply)
+      const isNew = !isDeepStrictEqual(credentials, current)
+      if (isNew) applyTogether(credentials, 'what load resolved to', apply)
       current = credentials
-      tell(undefined)
+      news.good(isNew)
     },
-    failed: (error) => tell(error instanceof ClientCertConfigError ? error.message : quote(error.message)),
+    failed: (error) => news.bad(error),
     refreshMilliseconds: millisecondsOf(`${where}: refresh`, refresh, 1_000),
     timeoutMilliseconds: millisecondsOf(`${where}: timeout`, timeout, 1),
   })
@@ -142,12 +144,26 @@ function checkPermissions(path: string): void {
   else warn('MTLS_KEY_PERMISSIONS', `${lax} — chmod 0400, or in Kubernetes defaultMode: 0400`)
 }
 
-/** Says what is wrong once, as long as it is the same; undefined says that nothing is. */
-function onceEach(): (message: string | undefined) => void {
-  let last: string | undefined
-  return (message) => {
-    if (message !== undefined && message !== last)
-      warn('MTLS_SERVER_CERTIFICATE', `${message} (the former key and certificate stay)`)
-    last = message
+/** Says what is wrong once, as long as it is the same, and what has taken effect. */
+class CredentialNews {
+  readonly #events: ReloadNews
+  #last: string | undefined
+
+  constructor(source: string) {
+    this.#events = new ReloadNews('credentials', source)
+  }
+
+  good(isNew: boolean): void {
+    // After a failure the same ones again are news, too.
+    if (isNew || this.#last !== undefined) this.#events.loaded()
+    this.#last = undefined
+  }
+
+  bad(error: Error): void {
+    const message = error instanceof ClientCertConfigError ? error.message : quote(error.message)
+    if (message === this.#last) return
+    this.#last = message
+    this.#events.failed(error)
+    warn('MTLS_SERVER_CERTIFICATE', `${message} (the former key and certificate stay)`)
   }
 }

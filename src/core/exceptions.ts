@@ -4,6 +4,7 @@ import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.
 import { watchFiles } from '../file-watch.js'
 import type { Leniency } from '../path/leniency.js'
 import type { ResolvedProfile } from '../path/profile.js'
+import { ReloadNews } from '../reload-events.js'
 import { fingerprintOf } from '../rules/certificate-matchers.js'
 import { readOperatorFile } from '../trust/pem-files.js'
 import { warn } from '../warn.js'
@@ -61,13 +62,14 @@ export class ExceptionList {
   readonly #read: () => ReadonlyMap<string, Entry>
   readonly #stop: () => void
   readonly #file: { readonly path: string; readonly watch: boolean } | undefined
+  readonly #news: ReloadNews | undefined
   #entries: ReadonlyMap<string, Entry>
-  #generation = 0
 
   /** @param now read at construction and at every reload: an exception cannot be dated further ahead than 400 days */
   constructor(given: Exceptions, now: () => number) {
     const file = fileOf(given)
     this.#file = file
+    this.#news = file && new ReloadNews('exceptions', file.path)
     this.#read = () => (file === undefined ? entriesOf('exceptions', given, now()) : entriesOfFile(file.path, now()))
     this.#stop = file?.watch ? watchFiles([file.path], () => this.#reloadAlone()) : () => {}
     try {
@@ -79,7 +81,7 @@ export class ExceptionList {
   }
 
   get generation(): number {
-    return this.#generation
+    return this.#news?.generation ?? 0
   }
 
   /** The exception that overlooks this refusal of an end entity now. */
@@ -117,8 +119,9 @@ export class ExceptionList {
   #reloadAlone(): void {
     try {
       this.#entries = this.#read()
-      this.#generation++
+      this.#news?.loaded()
     } catch (error) {
+      this.#news?.failed(error)
       warn(
         'MTLS_RELOAD_FAILED',
         `${error instanceof Error ? error.message : String(error)} (the former exceptions hold)`,

@@ -1,4 +1,4 @@
-import { quote } from '../help.js'
+import { escaped, quote } from '../help.js'
 import { LineLimit, withLeftOut } from './line-limit.js'
 
 /** Gets the lines about clients that never reached the application: `mtls-identity CODE: fact — fix`. */
@@ -32,7 +32,7 @@ export class HandshakeLines {
       this.#write(
         'MTLS_HANDSHAKE_REFUSED',
         reason,
-        `Node refused ${named(socket)} before the application (${bare(reason)}) — set rejectUnauthorized: false; mtls-identity then answers 403 with a reason`,
+        `Node refused ${named(socket)} before the application (${escaped(reason)}) — set rejectUnauthorized: false; mtls-identity then answers 403 with a reason`,
       )
     } else if (error?.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') {
       this.#write(
@@ -75,7 +75,6 @@ export class HandshakeLines {
 /** What llhttp says where a header's value goes on in the next line, as nginx writes `$ssl_client_cert`. */
 const lineBreaks = new Set(['HPE_CR_EXPECTED', 'HPE_LF_EXPECTED', 'HPE_INVALID_HEADER_TOKEN', 'HPE_UNEXPECTED_SPACE'])
 
-const address = (peer: Peer | undefined) => (peer?.remoteAddress === undefined ? 'a peer' : bare(peer.remoteAddress))
+const address = (peer: Peer | undefined) => (peer?.remoteAddress === undefined ? 'a peer' : escaped(peer.remoteAddress))
 const named = (peer: Peer | undefined) =>
-  peer?.remoteAddress === undefined ? 'a client' : `${bare(peer.remoteAddress)}`
-const bare = (text: string) => quote(text).slice(1, -1)
+  peer?.remoteAddress === undefined ? 'a client' : `${escaped(peer.remoteAddress)}`

@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
 import { limits } from '../limits.js'
 import { type AuthenticatorInternals, internals } from './authenticator.js'
+import type { DoorReport } from './connection-events.js'
 import { type Watched, watchOf } from './connection-watch.js'
 import { guardConnection } from './guard-connection.js'
 
@@ -13,6 +14,7 @@ export async function admit(
   auth: AuthenticatorInternals,
   onIdentityEnd: OnIdentityEnd | undefined,
   pass: () => boolean,
+  tell?: DoorReport,
 ): Promise<void> {
   // Nobody else listens yet: an error would end the process.
   const ignore = () => {}
@@ -23,6 +25,7 @@ export async function admit(
   })
   const decision = await Promise.race([auth.authenticateSocket(socket), late])
   clearTimeout(timer)
+  tell?.(decision)
   if (decision?.outcome !== 'accepted' || socket.destroyed) {
     socket.destroy()
     return

@@ -6,6 +6,7 @@ import type { AnyRequest, PresentedChain } from '../source/source.js'
 import { type AuditEvent, auditEvent, type DecisionFacts, decisionChannel } from './audit.js'
 import type { Decision } from './decision.js'
 import { type LogFunction, lineFor } from './log.js'
+import { spoofingChannel, tellSpoofing } from './spoofing.js'
 
 /** How a mount wants a decision reported; the decision itself does not depend on it. */
 export interface Reporting {
@@ -46,7 +47,7 @@ export interface Listeners {
 
 /** Whether anybody would hear of an acceptance: nothing is prepared for nobody. */
 export const isHeard = ({ onDecision, observers }: Listeners): boolean =>
-  onDecision !== undefined || observers.length > 0 || decisionChannel.hasSubscribers
+  onDecision !== undefined || observers.length > 0 || decisionChannel.hasSubscribers || spoofingChannel.hasSubscribers
 
 /** Tells observers, the operator's log, the application and the audit channel what was decided. */
 export function report(
@@ -58,6 +59,7 @@ export function report(
 ): void {
   if (reporting.refusalsOnly === true && decision.outcome === 'accepted') return
   for (const observer of observers) quietly(() => observer.decided(decision, facts, request))
+  if (spoofingChannel.hasSubscribers) quietly(() => tellSpoofing(decision, request))
   const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
   if (isRefusal && log !== undefined) quietly(() => log(lineFor(decision) as string, decision))
   if (onDecision === undefined && !decisionChannel.hasSubscribers) return

@@ -3,6 +3,7 @@ import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { sharedMap } from '../shared.js'
 import { warn } from '../warn.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './authenticator.js'
+import { ConnectionEvents } from './connection-events.js'
 import { type CredentialFiles, type CredentialProvider, openCredentials } from './credential-source.js'
 import { HandshakeLines, type ServerLog } from './handshake-lines.js'
 import { admit, type OnIdentityEnd, OpenConnections } from './open-connections.js'
@@ -76,18 +77,23 @@ export function superviseServer(
   releases.push(whenListening(server, () => checkListening(server as AnyServer, facts)))
 
   const lines = new HandshakeLines(options.log, auth[internals].settings.now)
+  const events = new ConnectionEvents()
   const connections = new OpenConnections(auth, onIdentityEnd)
   releases.push(() => connections.close())
   const { maxHeaderSize: own } = server as AnyServer
   const stopFilter = filterEvents(server, (event, args, pass) => {
     const [first, second] = args as [never, never]
-    if (event === 'tlsClientError') lines.handshake(first, second)
-    else if (event === 'clientError') lines.http(first, second, own ?? maxHeaderSize)
+    if (event === 'connection' && secure !== undefined) events.begun(first)
+    else if (event === 'tlsClientError') {
+      events.failed(first, second)
+      lines.handshake(first, second)
+    } else if (event === 'clientError') lines.http(first, second, own ?? maxHeaderSize)
     else if (event === 'secureConnection') {
       if (refuseConnections) {
-        void admit(first, auth, onIdentityEnd, pass)
+        void admit(first, auth, onIdentityEnd, pass, events.atDoor(first))
         return true
       }
+      events.established(first)
       connections.add(first)
     }
     return pass()

@@ -1,8 +1,9 @@
-import { channel } from 'node:diagnostics_channel'
+import { openChannel } from '../event-channels.js'
+import { printable } from '../help.js'
 
 /**
- * What happens to revocation data, for whoever watches: facts. Names of issuers and addresses may be a peer's, and are as he wrote them; whoever prints
- * them quotes them (`JSON.stringify`). Reasons and messages of errors are sentences, in which that is done.
+ * What happens to revocation data, for whoever watches: facts. Names of issuers and addresses may be a peer's: control characters in them are
+ * escaped. Reasons and messages of errors are sentences, in which that is done, too.
  */
 export type RevocationEvent =
   /** CRLs were read, and take effect. */
@@ -16,6 +17,8 @@ export type RevocationEvent =
       readonly issuer: string
       readonly nextUpdate: Date | undefined
     }
+  /** No responder gave a usable answer about a certificate of this issuer. Asked again after five seconds, where somebody needs it. */
+  | { readonly type: 'ocsp-failed'; readonly issuer: string; readonly reason: string }
   /** A deny list was read, and takes effect. */
   | { readonly type: 'deny-list-loaded'; readonly where: string; readonly entries: number }
   | { readonly type: 'deny-list-failed'; readonly where: string; readonly error: Error }
@@ -30,10 +33,21 @@ export interface CrlSummary {
   readonly isDelta: boolean
 }
 
-/** Every {@link RevocationEvent} is published here: `diagnostics_channel.subscribe('mtls-identity:revocation', listener)`. */
-export const revocationChannel = channel('mtls-identity:revocation')
+/** Every {@link RevocationEvent} is published here. */
+export const revocationChannel = openChannel<RevocationEvent>('revocation')
 
 /** What a subscriber throws reaches the process, not the checker: Node sees to that. */
 export function publish(event: RevocationEvent): void {
-  if (revocationChannel.hasSubscribers) revocationChannel.publish(event)
+  if (revocationChannel.hasSubscribers) revocationChannel.publish(Object.freeze(inOneLine(event)))
+}
+
+/** Names and addresses that a peer may have written, so that they stay in their line wherever they are printed. */
+function inOneLine<T extends object>(facts: T): T {
+  const entries = Object.entries(facts).map(([name, fact]) => [name, factInOneLine(fact)])
+  return Object.fromEntries(entries) as T
+}
+
+function factInOneLine(fact: unknown): unknown {
+  if (typeof fact === 'string') return printable(fact)
+  return Array.isArray(fact) ? Object.freeze(fact.map((each) => Object.freeze(inOneLine(each as CrlSummary)))) : fact
 }

@@ -17,6 +17,7 @@ import {
 } from './certificate-status.js'
 import type { RevocationContext, RevocationStatus } from './checker.js'
 import { type DocumentRequest, FetchError, type FetchedDocument } from './document-fetcher.js'
+import { publish, revocationChannel } from './events.js'
 import { isFinal, judgeOcspResponse, type OcspAnswer } from './ocsp-answer.js'
 import { OcspMemory, type RememberedAnswer } from './ocsp-memory.js'
 import { describeOcsp, type OcspOptions, type OcspSettings, resolveOcspOptions } from './ocsp-options.js'
@@ -139,13 +140,20 @@ class OcspChecker implements ManagedChecker {
     if (under !== undefined) return under
     const flight = this.#request(key, question)
       .then((outcome) => {
-        if ('reason' in outcome && !outcome.passing)
+        if ('reason' in outcome && !outcome.passing) {
           this.#failures.set(flightKey, { reason: outcome.reason, at: this.#settings.now() })
+          this.#tell(question, outcome.reason)
+        }
         return outcome
       })
       .finally(() => this.#flights.delete(flightKey))
     this.#flights.set(flightKey, flight)
     return flight
+  }
+
+  #tell({ issuer }: StatusQuestion, reason: string): void {
+    if (this.#closing.signal.aborted || !revocationChannel.hasSubscribers) return
+    publish({ type: 'ocsp-failed', issuer: issuer.subject.toString(), reason })
   }
 
   /** Signatures are judged by a profile, so that those who have another ask by themselves. */

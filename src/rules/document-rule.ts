@@ -2,6 +2,7 @@ import { digestOf } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { ReloadNews } from '../reload-events.js'
 import { readOperatorFile } from '../trust/pem-files.js'
 import { warn } from '../warn.js'
 import type { RuleOutcome } from './outcome.js'
@@ -53,11 +54,16 @@ function ruleOfFile(source: RuleFile): DocumentRule {
     )
   }
   const read = () => ruleFromText(`rules: ${file}`, textOf(file, readOperatorFile('rules', file).bytes), options)
+  const news = new ReloadNews('rules', file)
   let current: Rule
-  let generation = 0
   const reload = () => {
-    current = read()
-    generation++
+    try {
+      current = read()
+    } catch (error) {
+      news.failed(error)
+      throw error
+    }
+    news.loaded()
   }
   // Watched before it is read: what changes in between is read again.
   const stop = watch ? watchFiles([file], () => reloadAlone(reload)) : () => {}
@@ -69,7 +75,7 @@ function ruleOfFile(source: RuleFile): DocumentRule {
   }
   const live: LiveSource = {
     get generation() {
-      return generation
+      return news.generation
     },
     ready: async () => {},
     close: stop,

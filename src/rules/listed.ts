@@ -1,6 +1,7 @@
 import { digestOfSet, type Plain } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
+import { ReloadNews } from '../reload-events.js'
 import { readOperatorDirectory, readOperatorFile, trustFiles } from '../trust/pem-files.js'
 import { parseBundle } from '../trust/trust-bundle.js'
 import { warn } from '../warn.js'
@@ -39,10 +40,10 @@ type Fingerprints = ReadonlySet<string>
  * rules.listed({ load: () => database.certificates(), refresh: 60_000 })
  */
 export function listed(source: ListedSource): ListedRule {
-  const { where, read, paths, refresh, settings } = recipeOf(source)
+  const { where, label, read, paths, refresh, settings } = recipeOf(source)
   const description = `listed(${where})`
+  const news = new ReloadNews('listed', label)
   let known: Fingerprints | undefined
-  let generation = 0
   let asked = 0
   let applied = 0
 
@@ -51,11 +52,16 @@ export function listed(source: ListedSource): ListedRule {
     if (turn < applied) return
     applied = turn
     known = content
-    generation++
+    news.loaded()
   }
   const reload = async () => {
     const turn = ++asked
-    apply(turn, await read())
+    try {
+      apply(turn, await read())
+    } catch (error) {
+      news.failed(error)
+      throw error
+    }
   }
   const reloadAlone = () => {
     reload().catch((error: unknown) => {
@@ -72,9 +78,9 @@ export function listed(source: ListedSource): ListedRule {
       const turn = ++asked
       first = content.then((certificates) => apply(turn, certificates))
       // Whoever waits for ready() hears of it; until then the rule refuses.
-      first.catch(() => {})
+      first.catch((error: unknown) => news.failed(error))
     } else {
-      apply(++asked, content)
+      known = content
       first = Promise.resolve()
     }
   } catch (error) {
@@ -92,7 +98,7 @@ export function listed(source: ListedSource): ListedRule {
   }
   const live: LiveSource = {
     get generation() {
-      return generation
+      return news.generation
     },
     ready: () => first,
     close,
@@ -124,6 +130,8 @@ export function listed(source: ListedSource): ListedRule {
 
 interface Recipe {
   where: string
+  /** The path as it was written, or what the function is called. */
+  label: string
   /** Throws, or rejects, where the list does not read whole. */
   read: () => Fingerprints | Promise<Fingerprints>
   paths: readonly string[]
@@ -153,6 +161,7 @@ function recipeOf(source: ListedSource): Recipe {
   const read = () => fingerprintsOf(files().map((file) => ({ where: `listed: ${file.path}`, content: file.bytes })))
   return {
     where: JSON.stringify(path),
+    label: path,
     read,
     paths: watch ? [path] : [],
     settings: { where: { [name]: path }, watch },
@@ -170,8 +179,10 @@ function loadRecipe(source: ListedSource & { load: unknown }): Recipe {
     const content: unknown = load()
     return content instanceof Promise ? content.then(loadedFingerprints) : loadedFingerprints(content)
   }
+  const where = load.name === 'load' ? 'load' : `load: ${load.name || 'function'}`
   return {
-    where: load.name === 'load' ? 'load' : `load: ${load.name || 'function'}`,
+    where,
+    label: where,
     read,
     paths: [],
     settings: { where: { load: load.name }, refreshMilliseconds: refresh ?? null },

@@ -51,7 +51,11 @@ function checkConnection(value: string, names: readonly string[]): void {
   const options = value.split(',').map((option) => option.trim().toLowerCase())
   const name = names.find((each) => options.includes(each))
   if (name !== undefined)
-    throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', { header: name, reason: 'is listed in Connection' })
+    throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', {
+      header: name,
+      cause: 'in-connection',
+      reason: 'is listed in Connection',
+    })
 }
 
 function checkTwin(lower: string, names: readonly string[], folded: readonly string[]): void {
@@ -59,6 +63,7 @@ function checkTwin(lower: string, names: readonly string[], folded: readonly str
   if (index < 0) return
   throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', {
     header: names[index] as string,
+    cause: 'look-alike',
     reason: `came beside a look-alike, ${lower}`,
   })
 }
@@ -68,7 +73,11 @@ function checkComplete({ rawHeaders, socket }: AnyRequest, name: string): void {
   const { maxHeadersCount } = (socket as { server?: { maxHeadersCount?: number | null } } | undefined)?.server ?? {}
   const maximum = Math.min(limits.headerFields, maxHeadersCount || limits.headerFields)
   if (rawHeaders.length / 2 < maximum) return
-  throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', { header: name, reason: `came among ${maximum} fields or more` })
+  throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', {
+    header: name,
+    cause: 'too-many-fields',
+    reason: `came among ${maximum} fields or more`,
+  })
 }
 
 const withDashes = (field: string) => field.replace(/[_.]/g, '-')
@@ -76,7 +85,11 @@ const withDashes = (field: string) => field.replace(/[_.]/g, '-')
 /** The value of a field that may stand once only; undefined where it is missing or empty. */
 export function single(name: string, lines: FoundFields[number]): string | undefined {
   if (typeof lines !== 'object') return lines === '' ? undefined : lines
-  throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', { header: name, reason: `came ${lines.length} times` })
+  throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', {
+    header: name,
+    cause: 'repeated',
+    reason: `came ${lines.length} times`,
+  })
 }
 
 /** All lines of a field that may stand several times. */

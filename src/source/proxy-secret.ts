@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
+import { ReloadNews } from '../reload-events.js'
 import { sharedMap } from '../shared.js'
 import { warn } from '../warn.js'
 import { readSecrets } from './secret-file.js'
@@ -22,8 +23,15 @@ export interface ProxySecretGate extends SynchronousGate {
 const shortest = 32
 const longest = 1_024
 
-/** What a gate took out of a request, as digests: the next gate, of another authenticator or source, still has to see it. */
-const removed = sharedMap<Map<string, Buffer>>('proxy-secrets')
+/** What a gate took out of a request: the next gate, of another authenticator or source, still has to see it. */
+interface Taken {
+  /** Undefined where it cannot be the secret. */
+  readonly digest: Buffer | undefined
+  /** A gate knew it. */
+  isRight: boolean
+}
+
+const removed = sharedMap<Map<string, Taken>>('proxy-secrets')
 
 /**
  * Admits requests that carry a secret only the proxy knows: for proxies whose addresses are not yours alone (CDNs, shared load balancers),
@@ -43,12 +51,15 @@ export function proxySecret(options: ProxySecretOptions): ProxySecretGate {
   const load = () => digests(file === undefined ? (secrets as readonly string[]) : readSecrets('proxySecret', file))
   // Watched before it is read: what changes in between is read again.
   const stop = file === undefined ? () => {} : watchFiles([file], reload)
+  const news = new ReloadNews('proxy-secrets', file ?? header)
   let known: readonly Buffer[] = []
 
   function reload(): void {
     try {
       known = load()
+      news.loaded()
     } catch (error) {
+      news.failed(error)
       warn('MTLS_RELOAD_FAILED', `${(error as Error).message} (the former secrets hold)`)
     }
   }
@@ -63,10 +74,11 @@ export function proxySecret(options: ProxySecretOptions): ProxySecretGate {
     description: `proxySecret({ header: '${options.header}' })`,
     admits(request: AnyRequest) {
       const given = takeOut(request, header)
-      if (given === undefined) return false
+      if (given?.digest === undefined) return false
       // Every one is compared, so that the time says nothing.
       let matches = 0
-      for (const secret of known) matches |= Number(timingSafeEqual(secret, given))
+      for (const secret of known) matches |= Number(timingSafeEqual(secret, given.digest))
+      if (matches === 1) given.isRight = true
       return matches === 1
     },
     describe: () => ({ kind: 'proxySecret', header, secrets: known.length, where: { file } }),
@@ -106,8 +118,14 @@ function digests(secrets: readonly unknown[]): readonly Buffer[] {
 
 const digestOf = (secret: string) => hash('sha256', secret, 'buffer')
 
+/** @internal The header in which a request gave a secret that no gate knew; undefined where it gave none, or the right one. */
+export function wrongSecretOf(request: AnyRequest): string | undefined {
+  const taken = [...(removed.get(request) ?? [])]
+  return taken.some(([, { isRight }]) => isRight) ? undefined : taken[0]?.[0]
+}
+
 /** The secret of a request, as a digest, taken out of all of the request's views. Two lines are nobody's secret. */
-function takeOut(request: AnyRequest, header: string): Buffer | undefined {
+function takeOut(request: AnyRequest, header: string): Taken | undefined {
   const before = removed.get(request)?.get(header)
   // Node makes these of rawHeaders when they are first read, and counts on its length: they have to be there before it shrinks.
   const { rawHeaders, headers, headersDistinct } = request as AnyRequest & { headersDistinct?: Record<string, unknown> }
@@ -121,9 +139,10 @@ function takeOut(request: AnyRequest, header: string): Buffer | undefined {
   delete (headers as Record<string, unknown>)[header]
   if (headersDistinct !== undefined) delete headersDistinct[header]
   const [value, ...others] = values as [string, ...string[]]
-  if (others.length > 0 || before !== undefined || value.length > longest) return undefined
-  const digest = digestOf(value)
-  const ofRequest = removed.get(request) ?? new Map<string, Buffer>()
-  removed.set(request, ofRequest.set(header, digest))
-  return digest
+  if (before !== undefined) return undefined
+  const isOne = others.length === 0 && value.length <= longest
+  const taken: Taken = { digest: isOne ? digestOf(value) : undefined, isRight: false }
+  const ofRequest = removed.get(request) ?? new Map<string, Taken>()
+  removed.set(request, ofRequest.set(header, taken))
+  return taken
 }

@@ -33,7 +33,7 @@ export class CertificateFacts {
 export function checkRedundant(header: string, value: string | undefined, agrees: (value: string) => boolean): void {
   if (value !== undefined && agrees(value)) return
   const reason = value === undefined ? 'is missing beside the certificate' : 'does not agree with the certificate'
-  throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', { header, reason })
+  throw deny('ERR_CLIENT_CERT_HEADER_AMBIGUOUS', { header, cause: 'disagreeing', reason })
 }
 
 /** SHA-1 or SHA-256 in hexadecimal, in either case, with or without colons; or SHA-256 in base64 with or without padding (Google Cloud). */

@@ -47,6 +47,7 @@ export function resolveTrust(
   const files = watchedPaths(trust)
   return TrustStore.assemble({
     label: labelOf(parts),
+    kind: option,
     load: () => combine(option, parts),
     stores: parts.flatMap(({ store }) => (store === undefined ? [] : [store])),
     files: watch ? files : [],

@@ -3,14 +3,14 @@ import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
+import { publishReload, type ReloadResult } from '../reload-events.js'
 import { warn } from '../warn.js'
 import { readTrustPath } from './pem-files.js'
-import { publishReload, type ReloadResult } from './reload-channel.js'
 import { maxStalenessOf, Staleness } from './staleness.js'
 import { parseBundle } from './trust-bundle.js'
 import { TrustSnapshot } from './trust-snapshot.js'
 
-export type { ReloadEvent, ReloadResult } from './reload-channel.js'
+export type { ReloadEvent, ReloadResult } from '../reload-events.js'
 
 export type ReloadListener = (result: ReloadResult) => void
 
@@ -37,6 +37,8 @@ export interface TrustProviderOptions {
 
 interface Recipe {
   label: string
+  /** What it is for, as events say it. Default `'trust'`. */
+  kind?: 'trust' | 'intermediates'
   load: () => TrustSnapshot
   stores?: readonly TrustStore[]
   /** Those that are watched. */
@@ -61,6 +63,7 @@ interface Recipe {
  */
 export class TrustStore {
   readonly label: string
+  readonly #kind: 'trust' | 'intermediates'
   #load: () => TrustSnapshot
   readonly #listeners = new Set<ReloadListener>()
   readonly #release: (() => void)[] = []
@@ -73,8 +76,18 @@ export class TrustStore {
   #failure: Error | undefined
   #loaded = true
 
-  private constructor({ label, load, stores = [], files = [], isReadOnce, refresh, maxStaleness }: Recipe) {
+  private constructor({
+    label,
+    kind = 'trust',
+    load,
+    stores = [],
+    files = [],
+    isReadOnce,
+    refresh,
+    maxStaleness,
+  }: Recipe) {
     this.label = label
+    this.#kind = kind
     this.#watch = files.length > 0 ? true : isReadOnce ? false : undefined
     this.#refresh = refresh
     this.#load = files.length === 0 ? load : () => readUnchanged(files, load)
@@ -294,7 +307,7 @@ export class TrustStore {
         // What an application's listener throws must not keep the next one, which may be another store, from hearing.
       }
     }
-    publishReload({ ...result, source: this.label, stale: this.#staleness.isOver })
+    publishReload({ ...result, kind: this.#kind, source: this.label, stale: this.#staleness.isOver })
   }
 
   #aged(): void {

@@ -8,6 +8,7 @@ import { publish } from '../../src/revocation/events.js'
 import { createTestPki } from '../../src/testing.js'
 import { warn } from '../../src/warn.js'
 import { checker, pathOf, questionAbout } from '../support/checkers.js'
+import { responderUrl, scene } from '../support/ocsp-scene.js'
 import { fromNoon, hour, noon, temporaryFolder } from '../support/pki.js'
 import { closing } from '../support/revocation.js'
 
@@ -72,6 +73,41 @@ describe(`diagnostics_channel ${name}`, () => {
       { type: 'deny-list-failed', where: path, error: expect.any(Error) },
       { type: 'unknown-allowed', reason: 'mine does not know', fingerprint: client.fingerprint, count: 1 },
     ])
+  })
+
+  test('OCSP: that no responder had a usable answer is said once while that is remembered, and again afterwards; nothing of good answers', async () => {
+    const it = scene()
+    it.reply = it.says()
+    expect((await it.ask()).status).toBe('good')
+    const failing = scene()
+    failing.reply = new Uint8Array([0x30, 0])
+    for (let i = 0; i < 3; i++) expect((await failing.ask()).status).toBe('unknown')
+    const event = { type: 'ocsp-failed', issuer: 'CN=CA', reason: expect.stringContaining(responderUrl) }
+    expect(heard).toEqual([event])
+    failing.time += 6_000
+    await failing.ask()
+    expect(heard).toEqual([event, event])
+    failing.checker.close()
+    failing.time += 6_000
+    await failing.ask()
+    expect(heard).toHaveLength(2)
+  })
+
+  test('O-01: names and addresses that a peer may have written stay in their line; facts are frozen', () => {
+    const hostile = 'CN=x\r\nforged: yes\u001b[2J\u202e\u2028%s'
+    const summary = { issuer: hostile, thisUpdate: noon, nextUpdate: undefined, entries: 0, isDelta: false }
+    const error = new Error('x')
+    publish({ type: 'crl-failed', where: hostile, error })
+    publish({ type: 'crl-loaded', where: 'x', crls: [summary] })
+    publish({ type: 'ocsp-failed', issuer: hostile, reason: hostile })
+    const escaped = String.raw`CN=x\u000d\u000aforged: yes\u001b[2J\u202e\u2028%s`
+    expect(heard).toEqual([
+      { type: 'crl-failed', where: escaped, error },
+      { type: 'crl-loaded', where: 'x', crls: [{ ...summary, issuer: escaped }] },
+      { type: 'ocsp-failed', issuer: escaped, reason: escaped },
+    ])
+    expect(heard.every((event) => Object.isFrozen(event))).toBe(true)
+    expect(summary.issuer).toBe(hostile)
   })
 
   test('nobody who listens is told of nothing when nobody listens, and what is published then is not kept', () => {

@@ -84,7 +84,7 @@ describe.each(misfortunes)('a file that was %s', (_, happen) => {
     happen(path)
     look()
     expect(await ask()).toBe('accepted')
-    expect(events).toEqual([{ ok: false, error: expect.any(Error), source: path, stale: false }])
+    expect(events).toEqual([{ kind: 'trust', ok: false, error: expect.any(Error), source: path, stale: false }])
     look()
     look()
     expect([events.length, warnings]).toEqual([1, ['MTLS_RELOAD_FAILED']])

@@ -1,0 +1,32 @@
+import type { channelNames, EventChannel } from '../event-channels.js'
+import { type ReloadEvent, reloadChannel } from '../reload-events.js'
+import { type RevocationEvent, revocationChannel } from '../revocation/events.js'
+import { type AuditEvent, decisionChannel } from './audit.js'
+import { type ConnectionEvent, connectionChannel } from './connection-events.js'
+import { type SpoofingEvent, spoofingChannel } from './spoofing.js'
+
+/** What is published under which name of `node:diagnostics_channel`. */
+export interface MtlsIdentityChannels {
+  'mtls-identity:decision': AuditEvent
+  'mtls-identity:connection': ConnectionEvent
+  'mtls-identity:spoofing': SpoofingEvent
+  'mtls-identity:reload': ReloadEvent
+  'mtls-identity:revocation': RevocationEvent
+}
+
+/**
+ * The channels of `node:diagnostics_channel` this package publishes on, with the types of their events. They are the process's: every
+ * authenticator and server publishes on the same ones.
+ *
+ * @example
+ * channels.spoofing.subscribe(({ kind, address, header }) => alarm(`${kind} from ${address}: ${header}`))
+ */
+export const channels: {
+  readonly [N in keyof typeof channelNames]: EventChannel<MtlsIdentityChannels[(typeof channelNames)[N]]>
+} = Object.freeze({
+  decision: decisionChannel,
+  connection: connectionChannel,
+  spoofing: spoofingChannel,
+  reload: reloadChannel,
+  revocation: revocationChannel,
+})
