@@ -19,7 +19,20 @@ const ranks = [
   ['revocation', 'identity'],
   ['rules'],
   ['core'],
-  ['apim.ts', 'express.ts', 'koa.ts', 'oauth', 'path.ts', 'rate-limit.ts', 'rules.ts', 'server.ts', 'testing'], // './path' and './rules' are entries, not the rooms path/ and rules/
+  ['metrics'],
+  [
+    'apim.ts',
+    'express.ts',
+    'koa.ts',
+    'oauth',
+    'opentelemetry.ts',
+    'path.ts',
+    'prometheus.ts',
+    'rate-limit.ts',
+    'rules.ts',
+    'server.ts',
+    'testing',
+  ], // './path' and './rules' are entries, not the rooms path/ and rules/
   ['index.ts'],
 ]
 /** Files of src/ itself that are a room together rather than an entry each. */
@@ -45,7 +58,7 @@ const roomMates: Record<string, string> = {
   'oauth.ts': 'oauth',
 }
 /** Entries that no file of src may import, because each brings peers along that the importer's users may not have. */
-const peerEntries = ['apim.ts', 'express.ts', 'koa.ts', 'testing']
+const peerEntries = ['apim.ts', 'express.ts', 'koa.ts', 'opentelemetry.ts', 'prometheus.ts', 'testing']
 
 const verifier = 'src/path/signature.ts'
 /** Makes the keys the verifier uses, and nothing else. */
@@ -89,12 +102,17 @@ const clock: Exceptions = {
   'src/revocation/document-fetcher.ts': 'when a document was asked for, and until when its answer is waited for',
   'src/revocation/fetcher-options.ts': 'the default of `now`',
   'src/revocation/ocsp-options.ts': 'the default of `now`',
+  'src/trust/trust-store.ts': 'when certificates were read, for metrics; nothing is decided by it',
   'src/revocation/crl-options.ts': 'the default of now: CRLs are fetched between requests',
 }
 
 const testingPeers = ['@peculiar/x509', 'asn1js', 'reflect-metadata']
 /** Entries that need a peer of their own at run time. */
-const entryPeers: Record<string, string> = { 'src/apim.ts': 'fast-xml-parser' }
+const entryPeers: Record<string, string> = {
+  'src/apim.ts': 'fast-xml-parser',
+  'src/opentelemetry.ts': '@opentelemetry/api',
+  'src/prometheus.ts': 'prom-client',
+}
 const frameworks: Record<string, string> = { 'src/express.ts': 'express', 'src/koa.ts': 'koa' }
 
 const longest = 400

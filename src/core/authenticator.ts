@@ -4,14 +4,11 @@ import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '..
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
 import { IssuerMemory } from '../path/issuer-memory.js'
 import { endOf } from '../path/validate-path.js'
-import { type IssuerPool, verifiedPaths } from '../path/verified-paths.js'
 import { quietly } from '../quietly.js'
-import { firstUnrevoked, type UnrevokedPath } from '../revocation/checker.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
 import { judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
 import { connectionOf } from '../source/tls-socket.js'
-import type { Certificate } from '../x509/certificate.js'
 import type { DecisionFacts } from './audit.js'
 import { claim } from './claims.js'
 import type { AcceptedDecision, Decision } from './decision.js'
@@ -19,7 +16,7 @@ import { type Authentication, DecisionMemory, type Epoch, type KnownClient } fro
 import { describing, type PolicyDescription } from './describe.js'
 import { diagnose } from './diagnosis.js'
 import { epochOf, isSameEpoch, stampOf } from './epoch.js'
-import { leniencyOf } from './exceptions.js'
+import { findPath } from './find-path.js'
 import { closeOwn, trustedCas, watchAnchors, whenTrustIsLoaded } from './lifetime.js'
 import { acceptance, refusal } from './make-decision.js'
 import { momentOf } from './moment.js'
@@ -27,11 +24,15 @@ import { type AuthenticatorOptions, resolveOptions, type Settings } from './opti
 import { parsePresented } from './presented.js'
 import { type KnownPrincipal, onlyName } from './principal.js'
 import {
+  askingFor,
   beginTrace,
   enforcing,
   factsOf,
   factsOfKnown,
+  isAudited,
   isHeard,
+  type Observer,
+  observe,
   type Reporting,
   report,
   type Trace,
@@ -87,6 +88,8 @@ export interface AuthenticatorInternals extends Authenticator {
     standingOf(socket: object): Standing | undefined
     /** Changes whenever remembered decisions have to be made again. */
     stamp(): string
+    /** Tells an observer of every decision from now on. Returns what stops it. */
+    observe(observer: Observer): () => void
   }
 }
 
@@ -99,9 +102,10 @@ export interface AuthenticatorInternals extends Authenticator {
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const settings = resolveOptions(options)
-  const { source, rules, principals, principalFrom, revocation, profile, exceptions, now } = settings
+  const { source, rules, principals, principalFrom, revocation, now } = settings
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
+  const ask = askingFor(settings)
   let closed = false
   const stopWatching = watchAnchors(settings)
   const stopWaiting = whenTrustIsLoaded(settings, () => {
@@ -121,9 +125,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const epoch = epochOf(settings)
       const moment = attempt === 1 ? at : now()
       trace.presented = reading.presented
+      trace.remembered = false
       const begun = performance.now()
-      const [known, remembered] = await authenticate(reading, reading.presented, epoch, moment)
-      trace.remembered = remembered
+      const known = await authenticate(reading, reading.presented, epoch, moment, trace)
       trace.identity = known.identity
       const authenticated = performance.now()
       trace.authentication += authenticated - begun
@@ -146,8 +150,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
       const reading = readingOf(standing)
       trace.presented = reading.presented
-      const [authentication] = await authenticate(reading, reading.presented, epochOf(settings), at)
-      return authentication
+      return await authenticate(reading, reading.presented, epochOf(settings), at, trace)
     } catch (thrown) {
       const error = isClientCertError(thrown) ? thrown : internalError(thrown)
       tell(refusal(error, { at, enforced: true }), enforcing, undefined, factsOf(trace, at))
@@ -160,27 +163,35 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     presented: PresentedChain,
     epoch: Epoch,
     at: number,
-  ): Promise<[KnownClient, remembered: boolean]> {
+    trace: Trace,
+  ): Promise<KnownClient> {
     const session = 'session' in reading ? reading.session : undefined
     const ofSession = session && memory.ofSession(session, epoch, at)
-    if (ofSession !== undefined) return [ofSession, true]
+    if (ofSession !== undefined) {
+      trace.remembered = true
+      return ofSession
+    }
 
     const key = presented.via + hash('sha256', presented.certificate, 'base64')
     const ofCertificate = memory.ofCertificate(key, epoch, at)
     if (ofCertificate !== undefined) {
       if (session !== undefined) memory.rememberSession(session, ofCertificate)
       if ('accepted' in reading) reading.accepted?.()
-      return [ofCertificate, true]
+      trace.remembered = true
+      return ofCertificate
     }
     const refusalKey = key + presented.intermediates.map((der) => hash('sha256', der, 'base64')).join()
     const refused = memory.refusalOf(refusalKey, epoch, at)
-    // Its own error for every request: applications write to them.
-    if (refused !== undefined) throw withAnswer(refused.error, {})
+    if (refused !== undefined) {
+      trace.remembered = true
+      // Its own error for every request: applications write to them.
+      throw withAnswer(refused.error, {})
+    }
 
     try {
       const known = memory.remember(key, session, await validate(reading, presented, epoch, at), epoch)
       if ('accepted' in reading) reading.accepted?.()
-      return [known, false]
+      return known
     } catch (error) {
       if (isClientCertError(error)) memory.rememberRefusal(refusalKey, error, epoch, at)
       throw error
@@ -197,7 +208,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const { endEntity, intermediates, unreadable } = parsePresented(presented, reading, issuers)
     const pool = { presented: intermediates, configured: epoch.intermediates, memory: issuers }
     try {
-      const { path, holdsUntil, exception } = await findPath(endEntity, epoch, pool, at)
+      const { path, holdsUntil, exception } = await findPath(settings, endEntity, epoch, pool, at, ask)
       issuers.remember(path)
       const bare = toIdentity(path, presented.via)
       const known = await principalOf(bare, epoch, at)
@@ -207,26 +218,6 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       return { identity, path, decidedAt: at, holdsUntil: until, exception }
     } catch (error) {
       throw isClientCertError(error) ? diagnose(error, { reading, unreadable, trust: settings.trust.label }) : error
-    }
-  }
-
-  /** A path that is valid and not revoked; where the end entity stands in its way, by an exception the operator made for it. */
-  async function findPath(endEntity: Certificate, epoch: Epoch, pool: IssuerPool, at: number): Promise<FoundPath> {
-    const trust = epoch.trust.trustFor(endEntity)
-    try {
-      return await firstUnrevoked(verifiedPaths(endEntity, trust, pool, profile, at), revocation, at, { profile, pool })
-    } catch (error) {
-      if (exceptions === undefined || !isClientCertError(error)) throw error
-      const { code: ignored, depth } = error
-      const entry = exceptions.find(endEntity.fingerprint, ignored, depth, at)
-      if (entry === undefined) throw error
-      const paths = verifiedPaths(endEntity, trust, pool, profile, at, leniencyOf(entry, profile))
-      const found = await firstUnrevoked(paths, revocation, at, { profile, pool })
-      return {
-        path: found.path,
-        holdsUntil: Math.min(found.holdsUntil, entry.until - 1),
-        exception: { entry, ignored },
-      }
     }
   }
 
@@ -244,7 +235,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     request: AnyRequest | undefined,
     reporting: Reporting,
   ): Decision | Promise<Decision> {
-    const begun = isHeard(settings) ? performance.now() : 0
+    const begun = isAudited(settings) ? performance.now() : undefined
     let at = Number.NaN
     try {
       at = momentOf(settings)
@@ -351,6 +342,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       authenticateAgain,
       standingOf: (socket) => memory.lastOfSession(connectionOf(socket)),
       stamp: () => (closed ? 'closed' : stampOf(settings)),
+      observe: (observer) => observe(settings, observer),
     },
   }
   return Object.freeze(authenticator)
@@ -361,8 +353,6 @@ interface Accepted {
   known: KnownClient
   outcome: RuleOutcome | undefined
 }
-
-type FoundPath = UnrevokedPath & Pick<Authentication, 'exception'>
 
 /** A decision that is there already costs its caller a promise and no more. */
 const promised = (decision: Decision | Promise<Decision>): Promise<Decision> => Promise.resolve(decision)

@@ -99,8 +99,8 @@ export interface Settings {
   readonly exceptions: ExceptionList | undefined
   readonly onDecision: AuthenticatorOptions['onDecision']
   readonly auditNames: boolean
-  /** Of our own rooms: metrics and reports. */
-  readonly observers: Observer[]
+  /** Of our own rooms: metrics and traces. They come and go; the list is replaced. */
+  observers: readonly Observer[]
   readonly now: () => number
 }
 

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
 import type { ClientIdentity } from '../identity/identity.js'
 import { quietly } from '../quietly.js'
+import type { Ask, RevocationStatus } from '../revocation/checker.js'
 import type { RuleOutcome } from '../rules/outcome.js'
 import type { AnyRequest, PresentedChain } from '../source/source.js'
-import { type AuditEvent, auditEvent, type DecisionFacts, decisionChannel } from './audit.js'
+import { type AuditEvent, auditEvent, type DecisionDurations, type DecisionFacts, decisionChannel } from './audit.js'
 import type { Decision } from './decision.js'
 import { type LogFunction, lineFor } from './log.js'
 import { spoofingChannel, tellSpoofing } from './spoofing.js'
@@ -20,11 +21,13 @@ export interface Reporting {
 export const enforcing: Reporting = { enforced: true, absentPasses: false }
 
 /**
- * Hears of every decision of one authenticator, at once and before anybody else. It stands on the way of each request: what it does must cost
- * next to nothing.
+ * Hears of every decision of one authenticator, at once and before anybody else: metrics, traces. It stands on the way of each request, so what it
+ * does must cost next to nothing.
  */
 export interface Observer {
-  decided(decision: Decision, facts: DecisionFacts, request: AnyRequest | undefined): void
+  decided?(decision: Decision, facts: DecisionFacts): void
+  /** The revocation checker answered about a path, or threw. */
+  revocationAnswered?(status: RevocationStatus['status'] | 'failed', milliseconds: number): void
 }
 
 /** What `onDecision` is told beside the decision. */
@@ -46,8 +49,12 @@ export interface Listeners {
 }
 
 /** Whether anybody would hear of an acceptance: nothing is prepared for nobody. */
-export const isHeard = ({ onDecision, observers }: Listeners): boolean =>
-  onDecision !== undefined || observers.length > 0 || decisionChannel.hasSubscribers || spoofingChannel.hasSubscribers
+export const isHeard = (listeners: Listeners): boolean =>
+  listeners.observers.length > 0 || spoofingChannel.hasSubscribers || isAudited(listeners)
+
+/** Whether anybody wants to know how long it took. */
+export const isAudited = ({ onDecision }: Listeners): boolean =>
+  onDecision !== undefined || decisionChannel.hasSubscribers
 
 /** Tells observers, the operator's log, the application and the audit channel what was decided. */
 export function report(
@@ -58,7 +65,13 @@ export function report(
   facts: DecisionFacts,
 ): void {
   if (reporting.refusalsOnly === true && decision.outcome === 'accepted') return
-  for (const observer of observers) quietly(() => observer.decided(decision, facts, request))
+  for (const observer of observers) {
+    try {
+      observer.decided?.(decision, facts)
+    } catch {
+      // Ours, and broken: what was decided stands.
+    }
+  }
   if (spoofingChannel.hasSubscribers) quietly(() => tellSpoofing(decision, request))
   const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
   if (isRefusal && log !== undefined) quietly(() => log(lineFor(decision) as string, decision))
@@ -69,6 +82,30 @@ export function report(
     const { remembered } = facts
     return onDecision?.(decision, request === undefined ? { remembered, audit } : { request, remembered, audit })
   })
+}
+
+/** Tells an observer of every decision from now on. Returns what stops it. */
+export function observe(listeners: { observers: readonly Observer[] }, observer: Observer): () => void {
+  listeners.observers = [...listeners.observers, observer]
+  return () => {
+    listeners.observers = listeners.observers.filter((other) => other !== observer)
+  }
+}
+
+/** Asks revocation checkers, and tells observers what came of it. */
+export function askingFor(listeners: { readonly observers: readonly Observer[] }): Ask {
+  return async (question) => {
+    const begun = performance.now()
+    let status: RevocationStatus['status'] | 'failed' = 'failed'
+    try {
+      const answer = await question()
+      status = answer.status
+      return answer
+    } finally {
+      const taken = performance.now() - begun
+      for (const observer of listeners.observers) quietly(() => observer.revocationAnswered?.(status, taken))
+    }
+  }
 }
 
 /** What is found out on the way of a request, whatever becomes of it. Milliseconds of a clock that only goes forward. */
@@ -85,9 +122,16 @@ export interface Trace {
 
 export const beginTrace = (): Trace => ({ begun: performance.now(), authentication: 0, rules: 0, remembered: false })
 
-/** Of a decision that was made before. */
-export function factsOfKnown(identity: ClientIdentity, at: number, begun: number): DecisionFacts {
-  const durations = Object.freeze({ total: performance.now() - begun, authentication: 0, rules: 0 })
+const noTime: DecisionDurations = Object.freeze({ total: 0, authentication: 0, rules: 0 })
+
+/**
+ * Of a decision that was made before.
+ *
+ * @param begun undefined where nobody wants to know how long it took
+ */
+export function factsOfKnown(identity: ClientIdentity, at: number, begun: number | undefined): DecisionFacts {
+  const durations =
+    begun === undefined ? noTime : Object.freeze({ total: performance.now() - begun, authentication: 0, rules: 0 })
   return { at, remembered: true, identity, via: identity.via, durations }
 }
 

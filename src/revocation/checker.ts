@@ -15,6 +15,21 @@ export type RevocationStatus =
   | { readonly status: 'revoked'; readonly depth: number; readonly reason?: string; readonly since?: Date }
   | { readonly status: 'unknown'; readonly reason: string; readonly fix?: string; readonly depth?: number }
 
+/** How old what a checker answers from is, and when it ends. */
+export interface RevocationFreshness {
+  /** CRLs it has now. */
+  readonly crls: number
+  /** The oldest thisUpdate, and the earliest nextUpdate, of the CRLs; undefined where none has one. */
+  readonly thisUpdate?: Date | undefined
+  readonly nextUpdate?: Date | undefined
+}
+
+/** The earliest of some instants, in milliseconds since 1970. */
+export function earliest(instants: readonly (number | undefined)[]): Date | undefined {
+  const known = instants.filter((instant) => instant !== undefined)
+  return known.length === 0 ? undefined : new Date(known.reduce((first, instant) => Math.min(first, instant)))
+}
+
 /** What a path was validated with: who signs revocation data has a path of its own. */
 export interface RevocationContext {
   readonly profile: ResolvedProfile
@@ -43,12 +58,17 @@ export interface RevocationChecker {
    * closes one, because another may use it too. None of what it stops keeps a process alive.
    */
   close?(): void
+  /** Of the documents it answers from, for metrics. */
+  freshness?(): RevocationFreshness
   /** How it is configured, for `authenticator.describe()`: asked again when `generation` has changed. Without it, `{ kind: 'custom', name }`. */
   describe?(): Description
 }
 
 /** What a checker says of itself. */
 export const describeChecker = (checker: RevocationChecker): Description => descriptionOf(checker, checker.name)
+
+/** How a checker is asked: whoever wants to know how long that takes asks himself. */
+export type Ask = (question: () => RevocationStatus | Promise<RevocationStatus>) => Promise<RevocationStatus>
 
 export interface UnrevokedPath {
   readonly path: CertificationPath
@@ -65,13 +85,14 @@ export async function firstUnrevoked(
   checker: RevocationChecker | 'none',
   at: number,
   context: RevocationContext,
+  ask: Ask = async (question) => question(),
 ): Promise<UnrevokedPath> {
   let refusal: AnyClientCertError | undefined
   for (;;) {
     const { value, done } = paths.next()
     if (done) throw refusal ?? value
     if (checker === 'none') return { path: value, holdsUntil: Number.POSITIVE_INFINITY }
-    const answer = await checker.check(value, new Date(at), context)
+    const answer = await ask(() => checker.check(value, new Date(at), context))
     if (answer.status === 'good') {
       // An answer that says neither until when it holds nor when it changes holds for this request.
       const untold = checker.generation === undefined ? at : Number.POSITIVE_INFINITY

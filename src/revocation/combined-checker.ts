@@ -10,7 +10,13 @@ import {
   type StatusQuestion,
   statusOfPath,
 } from './certificate-status.js'
-import type { RevocationChecker, RevocationContext, RevocationStatus } from './checker.js'
+import {
+  earliest,
+  type RevocationChecker,
+  type RevocationContext,
+  type RevocationFreshness,
+  type RevocationStatus,
+} from './checker.js'
 
 interface Combination {
   name: string
@@ -59,6 +65,15 @@ export class CombinedChecker implements ManagedChecker {
   attach(issuers: () => readonly Certificate[]): void {
     const knowing = this.#parts.filter(({ onlyRevokes }) => !onlyRevokes)
     if (knowing.length === 1) knowing[0]?.attach?.(issuers)
+  }
+
+  freshness(): RevocationFreshness {
+    const parts = this.#parts.map((part) => part.freshness?.()).filter((each) => each !== undefined)
+    return {
+      crls: parts.reduce((sum, { crls }) => sum + crls, 0),
+      thisUpdate: earliest(parts.map(({ thisUpdate }) => thisUpdate?.getTime())),
+      nextUpdate: earliest(parts.map(({ nextUpdate }) => nextUpdate?.getTime())),
+    }
   }
 
   async ready(): Promise<void> {

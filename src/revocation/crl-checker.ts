@@ -4,10 +4,11 @@ import type { CertificationPath } from '../path/certification-path.js'
 import { warn } from '../warn.js'
 import type { Certificate } from '../x509/certificate.js'
 import { type CertificateStatus, type ManagedChecker, type StatusQuestion, statusOfPath } from './certificate-status.js'
-import type { RevocationContext, RevocationStatus } from './checker.js'
+import { earliest, type RevocationContext, type RevocationFreshness, type RevocationStatus } from './checker.js'
 import { CrlDownloads } from './crl-downloads.js'
 import { CrlEndings } from './crl-endings.js'
 import { CrlFiles, type CrlReports, ofFiles } from './crl-files.js'
+import { isSuperseded } from './crl-freshness.js'
 import { CrlHoldings } from './crl-holdings.js'
 import { type CrlOptions, type CrlSettings, describeCrl, resolveCrlOptions } from './crl-options.js'
 import { CrlStatus } from './crl-status.js'
@@ -105,6 +106,16 @@ class CrlChecker implements ManagedChecker {
     this.#endings.close()
     this.#files?.close()
     this.#downloads?.close()
+  }
+
+  freshness(): RevocationFreshness {
+    const offered = this.#holdings.offered()
+    const crls = offered.filter((known) => !isSuperseded(known, offered)).map(({ crl }) => crl)
+    return {
+      crls: crls.length,
+      thisUpdate: earliest(crls.map(({ thisUpdate }) => thisUpdate)),
+      nextUpdate: earliest(crls.map(({ nextUpdate }) => nextUpdate)),
+    }
   }
 
   describe(): Description {

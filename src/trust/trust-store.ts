@@ -75,6 +75,7 @@ export class TrustStore {
   #snapshot: TrustSnapshot
   #failure: Error | undefined
   #loaded = true
+  #readAt = Date.now()
 
   private constructor({
     label,
@@ -199,6 +200,17 @@ export class TrustStore {
       : `${this.label} is not loaded yet${why}`
   }
 
+  /** When it was last read well, in milliseconds since 1970; of several stores the one for which that is longest ago. Undefined before a first load. */
+  get readAt(): number | undefined {
+    if (!this.isLoaded) return undefined
+    return this.#stores.reduce((first, { readAt }) => Math.min(first, readAt ?? first), this.#readAt)
+  }
+
+  /** Whether it could not be read when it was tried last, so that something older holds. */
+  get isFailing(): boolean {
+    return this.#failure !== undefined || this.#stores.some((store) => store.isFailing)
+  }
+
   /** @internal Whether it holds what it was made to hold; a provider does so after its first load. */
   get isLoaded(): boolean {
     return this.#loaded && this.#stores.every((store) => store.isLoaded)
@@ -288,6 +300,7 @@ export class TrustStore {
   #settle(result: ReloadResult, unasked: boolean): ReloadResult {
     const isRepeated = unasked && !result.ok && result.error.message === this.#failure?.message
     this.#failure = result.ok ? undefined : result.error
+    if (result.ok) this.#readAt = Date.now()
     const settled = result.ok ? this.#result() : result
     this.#staleness.note(settled.ok, this.#refresher !== undefined)
     if (isRepeated) return settled
