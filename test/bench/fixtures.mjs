@@ -15,7 +15,7 @@ function lengthOctets(length) {
   return [0x80 | octets.length, ...octets]
 }
 
-const sequence = (...contents) => element(0x30, ...contents)
+export const sequence = (...contents) => element(0x30, ...contents)
 
 /** What a company CA writes beside the defaults: CRL distribution point, OCSP responder and issuer, one policy. */
 const pointers = [
@@ -87,11 +87,52 @@ function split(certificate) {
   return { tbs: der.subarray(tbsStart, tbsEnd), signature: der.subarray(signature.start + 1, signature.end) }
 }
 
-function bounds(der, at) {
+/** Where the contents of the element at `at` begin and end. */
+export function bounds(der, at) {
   const first = der[at + 1]
   const octets = first < 0x80 ? 0 : first & 0x7f
   const start = at + 2 + octets
   return { start, end: start + (octets === 0 ? first : der.readUIntBE(at + 2, octets)) }
+}
+
+const identifier = (hex) => element(0x06, Buffer.from(hex, 'hex'))
+const time = (at) => element(0x18, `${new Date(at).toISOString().slice(0, 19).replace(/\D/g, '')}Z`)
+
+/**
+ * An OCSP response about one certificate (RFC 6960 §4.2.1), signed by `signer` with ECDSA and SHA-256, whose certificate it carries.
+ *
+ * @param single certId in DER, `thisUpdate` and `nextUpdate` in milliseconds since 1970, `revokedAt` where it is revoked
+ */
+export function ocspResponse({ certId, thisUpdate, nextUpdate, revokedAt }, signer) {
+  const key = createPrivateKey(signer.key.pem)
+  const status = revokedAt === undefined ? element(0x80) : element(0xa1, time(revokedAt))
+  const single = sequence(certId, status, time(thisUpdate), element(0xa0, time(nextUpdate)))
+  const data = sequence(responderId(signer), time(thisUpdate), sequence(single))
+  const signature = sign('sha256', data, key)
+  const basic = sequence(
+    data,
+    sequence(identifier('2a8648ce3d040302')),
+    element(0x03, Buffer.of(0), signature),
+    element(0xa0, sequence(signer.certificate.der)),
+  )
+  const bytes = sequence(identifier('2b0601050507300101'), element(0x04, basic))
+  return { response: sequence(element(0x0a, Buffer.of(0)), element(0xa0, bytes)), data, signature }
+}
+
+/** byKey: the SHA-1 of the public key's BIT STRING, without its tag, length and unused bits. */
+function responderId({ key }) {
+  const spki = createPublicKey(key.pem).export({ type: 'spki', format: 'der' })
+  const algorithm = bounds(spki, bounds(spki, 0).start)
+  const { start, end } = bounds(spki, algorithm.end)
+  return element(
+    0xa2,
+    element(
+      0x04,
+      createHash('sha1')
+        .update(spki.subarray(start + 1, end))
+        .digest(),
+    ),
+  )
 }
 
 /** `size` CAs that each certified all others. */

@@ -1,5 +1,5 @@
 // OCSP: the targets of T10. Responses are P-256 and carry the certificate of their signer.
-import { createHash, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { createPublicKey, verify } from 'node:crypto'
 import { createTestAuthority } from 'mtls-identity/testing'
 import { resolveProfile } from '../../dist/esm/path/profile.js'
 import { judgeOcspResponse } from '../../dist/esm/revocation/ocsp-answer.js'
@@ -7,7 +7,7 @@ import { ocsp } from '../../dist/esm/revocation/ocsp-checker.js'
 import { Certificate } from '../../dist/esm/x509/certificate.js'
 import { certIdOf, encodeOcspRequest } from '../../dist/esm/x509/ocsp-request.js'
 import { readOcspResponse } from '../../dist/esm/x509/ocsp-response.js'
-import { element } from './fixtures.mjs'
+import { ocspResponse } from './fixtures.mjs'
 import { pkijsOcsp } from './peers.mjs'
 
 const profile = resolveProfile('strict')
@@ -20,10 +20,6 @@ const policy = {
   responders: [],
 }
 
-const sequence = (...contents) => element(0x30, ...contents)
-const identifier = (hex) => element(0x06, Buffer.from(hex, 'hex'))
-const time = (at) => element(0x18, `${new Date(at).toISOString().slice(0, 19).replace(/\D/g, '')}Z`)
-
 /** A good response about `leaf`, signed by `signer`, whose certificate it carries. */
 function respond(leaf, issuer, signer) {
   const certId = certIdOf(
@@ -31,25 +27,13 @@ function respond(leaf, issuer, signer) {
     Certificate.parse(issuer.certificate.der),
     'sha1',
   ).der
-  const { publicKey } = Certificate.parse(signer.certificate.der)
   const now = Date.now()
-  const single = sequence(certId, element(0x80), time(now - minute), element(0xa0, time(now + day)))
-  const responderId = element(0xa2, element(0x04, createHash('sha1').update(publicKey.key).digest()))
-  const data = sequence(responderId, time(now - minute), sequence(single))
-  const signature = sign('sha256', data, createPrivateKey(signer.key.pem))
-  const key = createPublicKey(signer.key.pem)
-  const algorithm = sequence(identifier('2a8648ce3d040302'))
-  const basic = sequence(
-    data,
-    algorithm,
-    element(0x03, Buffer.of(0), signature),
-    element(0xa0, sequence(signer.certificate.der)),
+  const { response, data, signature } = ocspResponse(
+    { certId, thisUpdate: now - minute, nextUpdate: now + day },
+    signer,
   )
-  const bytes = sequence(identifier('2b0601050507300101'), element(0x04, basic))
-  return {
-    response: sequence(element(0x0a, Buffer.of(0)), element(0xa0, bytes)),
-    verification: () => verify('sha256', data, key, signature),
-  }
+  const key = createPublicKey(signer.key.pem)
+  return { response, verification: () => verify('sha256', data, key, signature) }
 }
 
 let made
