@@ -1,8 +1,8 @@
 /** `mtls-identity/prometheus`: metrics on the registry an application has already. Needs the optional peer `prom-client`. */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry, type RegistryContentType } from 'prom-client'
 import { ClientCertConfigError } from './errors.js'
-import { instruments, type ReadInstrument, type RecordedInstrument } from './metrics/instruments.js'
-import { type Authenticators, type Measurement, measure } from './metrics/measure.js'
+import type { Instrument, RecordedInstrument } from './metrics/instruments.js'
+import { type Authenticators, instruments, type Measurement, measure } from './metrics/measure.js'
 
 export type { Authenticators } from './metrics/measure.js'
 
@@ -17,7 +17,10 @@ export type { Authenticators } from './metrics/measure.js'
  * prometheusMetrics(register, auth)
  * app.get('/metrics', async (_request, response) => response.type(register.contentType).send(await register.metrics()))
  */
-export function prometheusMetrics(registry: Registry<never>, authenticators: Authenticators): () => void {
+export function prometheusMetrics<Content extends RegistryContentType>(
+  registry: Registry<Content>,
+  authenticators: Authenticators,
+): () => void {
   if (typeof registry?.registerMetric !== 'function') {
     throw new ClientCertConfigError(
       'prometheusMetrics: the first argument is a registry of prom-client — prometheusMetrics(register, auth)',
@@ -34,8 +37,11 @@ export function prometheusMetrics(registry: Registry<never>, authenticators: Aut
     histograms.get(instrument)?.observe(labels, seconds),
   )
   for (const instrument of instruments) {
-    if (instrument.kind === 'histogram') histograms.set(instrument, histogramOf(instrument, registry))
-    else register(instrument, registry, measurement)
+    if (instrument.kind !== 'histogram') register(instrument, registry as unknown as AnyRegistry, measurement)
+    else {
+      const options = { ...optionsOf(instrument, registry as unknown as AnyRegistry), buckets: [...instrument.buckets] }
+      histograms.set(instrument, new Histogram(options))
+    }
   }
   return () => {
     measurement.stop()
@@ -43,34 +49,32 @@ export function prometheusMetrics(registry: Registry<never>, authenticators: Aut
   }
 }
 
-const labelsOf = ({ labels }: { readonly labels: readonly string[] }) => ['authenticator', ...labels]
+/** Its type says what `metrics()` is written as, which is nothing to us. */
+type AnyRegistry = Registry<RegistryContentType>
 
-function histogramOf(instrument: RecordedInstrument, registry: Registry<never>): Histogram {
-  const { name, help, buckets } = instrument
-  return new Histogram({
-    name,
-    help,
-    labelNames: labelsOf(instrument),
-    buckets: [...buckets],
-    registers: [registry],
-  })
-}
+/** What is of the whole process has no `authenticator`. */
+const labelsOf = (instrument: Instrument) =>
+  instrument.kind === 'histogram' || 'read' in instrument ? ['authenticator', ...instrument.labels] : instrument.labels
 
-function register(instrument: ReadInstrument, registry: Registry<never>, { measured }: Measurement): void {
-  const { name, help, kind } = instrument
-  const options = { name, help, labelNames: labelsOf(instrument), registers: [registry] }
-  const samples = function* () {
-    for (const each of measured) {
-      for (const [labels, value] of instrument.read(each))
-        yield [{ authenticator: each.name, ...labels }, value] as const
-    }
-  }
-  if (kind === 'gauge') {
+const optionsOf = (instrument: Instrument, registry: AnyRegistry) => ({
+  name: instrument.name,
+  help: instrument.help,
+  labelNames: [...labelsOf(instrument)],
+  registers: [registry as unknown as Registry],
+})
+
+function register(
+  instrument: Exclude<Instrument, RecordedInstrument>,
+  registry: AnyRegistry,
+  { read }: Measurement,
+): void {
+  const options = optionsOf(instrument, registry)
+  if (instrument.kind === 'gauge') {
     new Gauge({
       ...options,
       collect() {
         this.reset()
-        for (const [labels, value] of samples()) this.set(labels, value)
+        for (const [labels, value] of read(instrument)) this.set(labels, value)
       },
     })
   } else {
@@ -78,7 +82,7 @@ function register(instrument: ReadInstrument, registry: Registry<never>, { measu
       ...options,
       collect() {
         this.reset()
-        for (const [labels, value] of samples()) this.inc(labels, value)
+        for (const [labels, value] of read(instrument)) this.inc(labels, value)
       },
     })
   }

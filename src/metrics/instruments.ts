@@ -19,7 +19,7 @@ interface Described {
   /** As Prometheus names it. */
   readonly name: string
   readonly help: string
-  /** Beside `authenticator`. All of them have few values: what a client brings is in none. */
+  /** Beside `authenticator`, where there is one. All of them have few values: what a client brings is in none. */
   readonly labels: readonly string[]
 }
 
@@ -35,7 +35,12 @@ export interface RecordedInstrument extends Described {
   readonly buckets: readonly number[]
 }
 
-export type Instrument = ReadInstrument | RecordedInstrument
+/** Of the whole process, without `authenticator`. */
+export interface ProcessInstrument extends Described {
+  readonly kind: 'counter'
+}
+
+export type Instrument = ReadInstrument | RecordedInstrument | ProcessInstrument
 
 /** A validation takes a tenth of a millisecond; one that waits for an OCSP responder, seconds. */
 const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -211,8 +216,8 @@ const dangers: ReadInstrument = {
   },
 }
 
-/** What is measured of an authenticator. The README's table is compared with it. */
-export const instruments: readonly Instrument[] = Object.freeze([
+/** What is measured of an authenticator. */
+export const authenticatorInstruments: readonly (ReadInstrument | RecordedInstrument)[] = Object.freeze([
   decisions,
   wouldRefuse,
   validationSeconds,

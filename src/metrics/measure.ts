@@ -1,12 +1,17 @@
 import { type Authenticator, type AuthenticatorInternals, internals } from '../core/authenticator.js'
 import type { Observer } from '../core/reporting.js'
 import { ClientCertConfigError } from '../errors.js'
+import { ChannelCounts, processInstruments } from './channel-counts.js'
 import { DecisionCounts } from './decision-counts.js'
 import {
+  authenticatorInstruments,
+  type Instrument,
   type Labels,
   type Measured,
+  type ReadInstrument,
   type RecordedInstrument,
   revocationSeconds,
+  type Sample,
   validationSeconds,
 } from './instruments.js'
 
@@ -16,8 +21,12 @@ export type Authenticators = Authenticator | Readonly<Record<string, Authenticat
 /** Takes a duration, in seconds, as it is measured. */
 export type Recorder = (instrument: RecordedInstrument, labels: Labels, seconds: number) => void
 
+/** Every metric. The README's table is compared with it. */
+export const instruments: readonly Instrument[] = Object.freeze([...authenticatorInstruments, ...processInstruments])
+
 export interface Measurement {
-  readonly measured: readonly Measured[]
+  /** What an instrument says now, with the names of the authenticators. */
+  read(instrument: Exclude<Instrument, RecordedInstrument>): Iterable<Sample>
   /** Stops listening. */
   stop(): void
 }
@@ -40,12 +49,21 @@ export function measure(where: string, given: Authenticators, record: Recorder):
     stops.push(authenticator[internals].observe(observer))
     return { name, authenticator, counts }
   })
+  const events = new ChannelCounts()
+  stops.push(() => events.stop())
   return {
-    measured,
+    *read(instrument) {
+      if (!('read' in instrument)) yield* events.read(instrument)
+      else for (const each of measured) yield* namedSamples(instrument, each)
+    },
     stop: () => {
       for (const stop of stops.splice(0)) stop()
     },
   }
+}
+
+function* namedSamples(instrument: ReadInstrument, measured: Measured): Generator<Sample> {
+  for (const [labels, value] of instrument.read(measured)) yield [{ authenticator: measured.name, ...labels }, value]
 }
 
 function namedOf(where: string, given: Authenticators): [name: string, authenticator: AuthenticatorInternals][] {

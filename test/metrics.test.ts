@@ -1,0 +1,327 @@
+/** O-02: metrics of decisions, of stores and CRLs, and of events, on prom-client and through OpenTelemetry, in series whose number clients cannot raise. */
+import { writeFileSync } from 'node:fs'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { context, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { Registry } from 'prom-client'
+import { type AuthenticatorInternals, internals } from '../src/core/authenticator.js'
+import {
+  type Authenticator,
+  type AuthenticatorOptions,
+  createAuthenticator,
+  crl,
+  denyList,
+  firstDefinite,
+  type PresentedChain,
+  rules,
+} from '../src/index.js'
+import { instruments } from '../src/metrics/measure.js'
+import { openTelemetryMetrics, traceClients } from '../src/opentelemetry.js'
+import { prometheusMetrics } from '../src/prometheus.js'
+import { createTestPki, type TestCredential, type TestPki } from '../src/testing.js'
+import { fromNoon, noon, second, temporaryFolder, thrownBy } from './support/pki.js'
+
+const folder = temporaryFolder()
+let pki: TestPki
+let alice: TestCredential
+let stranger: TestCredential
+beforeAll(async () => {
+  pki = await createTestPki({ now: noon })
+  alice = await pki.issue()
+  stranger = await (await createTestPki({ now: noon, name: 'Other' })).issue()
+})
+
+function make(options: Partial<AuthenticatorOptions> = {}): Authenticator {
+  return createAuthenticator({
+    trust: pki.trust,
+    revocation: 'none',
+    log: false,
+    now: () => noon.getTime(),
+    ...options,
+  })
+}
+
+const presented = ({ certificate, chain }: TestCredential, via: 'tls' | 'proxy' = 'tls'): PresentedChain => ({
+  certificate: certificate.der,
+  intermediates: chain.map(({ der }) => der),
+  via,
+})
+
+/** The samples of one metric, as Prometheus would read them: labels and value. */
+async function scraped(registry: Registry, name: string): Promise<Record<string, string | number>[]> {
+  const metric = await registry.getSingleMetric(name)?.get()
+  return (metric?.values ?? []).map(({ labels, value }) => ({ ...(labels as Record<string, string>), value }))
+}
+
+describe('decisions', () => {
+  test('are counted by outcome, code, way, memory and whether they were enforced', async () => {
+    const registry = new Registry()
+    const auth = make({ rules: rules.custom('not by proxy', ({ via }) => via === 'tls', { remember: 'identity' }) })
+    prometheusMetrics(registry, auth)
+    for (let i = 0; i < 3; i++) await auth.authenticateChain(presented(alice))
+    await auth.authenticateChain(presented(alice, 'proxy'))
+    for (let i = 0; i < 2; i++) await auth.authenticateChain(presented(stranger))
+    const counts = await scraped(registry, 'mtls_identity_decisions_total')
+    const common = { authenticator: 'default', enforced: 'true' }
+    expect(counts).toEqual(
+      expect.arrayContaining([
+        { ...common, outcome: 'accepted', code: 'none', via: 'tls', remembered: 'false', value: 1 },
+        { ...common, outcome: 'accepted', code: 'none', via: 'tls', remembered: 'true', value: 2 },
+        { ...common, outcome: 'refused', code: 'ERR_CLIENT_CERT_RULE', via: 'proxy', remembered: 'false', value: 1 },
+        {
+          ...common,
+          outcome: 'refused',
+          code: 'ERR_CLIENT_CERT_UNKNOWN_ISSUER',
+          via: 'tls',
+          remembered: 'false',
+          value: 1,
+        },
+        {
+          ...common,
+          outcome: 'refused',
+          code: 'ERR_CLIENT_CERT_UNKNOWN_ISSUER',
+          via: 'tls',
+          remembered: 'true',
+          value: 1,
+        },
+      ]),
+    )
+    expect(counts).toHaveLength(5)
+    // A counter only rises: the next scrape says the same.
+    expect(await scraped(registry, 'mtls_identity_decisions_total')).toEqual(counts)
+  })
+
+  test('a mount in report-only mode counts whom it would have refused, one that enforces does not', async () => {
+    const registry = new Registry()
+    const auth = make({ rules: rules.commonName('bob') }) as AuthenticatorInternals
+    prometheusMetrics(registry, auth)
+    const reading = { socket: {}, headers: {}, rawHeaders: [] } as never
+    await auth[internals].decide(reading, { enforced: false, absentPasses: false })
+    await auth[internals].decide(reading, { enforced: true, absentPasses: false })
+    expect(await scraped(registry, 'mtls_identity_would_refuse_total')).toEqual([
+      { authenticator: 'default', code: 'ERR_CLIENT_CERT_ABSENT', value: 1 },
+    ])
+  })
+
+  test('what is not remembered is timed, by outcome; what is remembered is not', async () => {
+    const registry = new Registry()
+    const auth = make({ revocation: { name: 'own', generation: 0, check: () => ({ status: 'good' }) } })
+    prometheusMetrics(registry, auth)
+    for (let i = 0; i < 3; i++) await auth.authenticateChain(presented(alice))
+    await auth.authenticateChain(presented(stranger))
+    const counted = async (name: string) =>
+      (await scraped(registry, name))
+        .filter(({ le }) => le === undefined || le === '+Inf')
+        .filter(({ le }) => le === '+Inf')
+    expect(await counted('mtls_identity_validation_seconds')).toMatchObject([
+      { outcome: 'accepted', value: 1 },
+      { outcome: 'refused', value: 1 },
+    ])
+    expect(await counted('mtls_identity_revocation_seconds')).toMatchObject([{ status: 'good', value: 1 }])
+  })
+
+  test('a checker that throws is timed as failed, and still denies', async () => {
+    const registry = new Registry()
+    const check = () => {
+      throw new Error('broken')
+    }
+    const auth = make({ revocation: { name: 'own', generation: 0, check } })
+    prometheusMetrics(registry, auth)
+    expect(await auth.authenticateChain(presented(alice))).toMatchObject({
+      outcome: 'refused',
+      error: { code: 'ERR_CLIENT_CERT_INTERNAL' },
+    })
+    expect(await scraped(registry, 'mtls_identity_revocation_seconds')).toEqual(
+      expect.arrayContaining([expect.objectContaining({ status: 'failed', le: '+Inf', value: 1 })]),
+    )
+  })
+})
+
+test('O-02: a hundred thousand distinct clients and refusals make no new series', async () => {
+  const registry = new Registry()
+  const auth = make({ auditNames: true }) as AuthenticatorInternals
+  prometheusMetrics(registry, auth)
+  for (let i = 0; i < 2; i++) {
+    await auth.authenticateChain(presented(alice))
+    await auth.authenticateChain(presented(stranger))
+  }
+  const seriesOf = async () => (await registry.metrics()).split('\n').filter((line) => !line.startsWith('#')).length
+  const before = await seriesOf()
+  const accepted = await auth.authenticateChain(presented(alice))
+  const refused = await auth.authenticateChain(presented(stranger))
+  const { observers } = auth[internals].settings
+  for (let i = 0; i < 100_000; i++) {
+    const facts = { at: noon.getTime() + i, remembered: i % 2 === 0, via: 'tls', fingerprint: `${i}` } as const
+    const decision = i % 3 === 0 ? refused : accepted
+    const durations = { total: i, authentication: i, rules: i }
+    for (const observer of observers) observer.decided?.(decision, { ...facts, durations })
+  }
+  expect(await seriesOf()).toBe(before)
+  expect(await registry.metrics()).not.toMatch(/alice|Acme|[0-9a-f]{32}/)
+})
+
+test('stores, anchors and the policy are gauges that follow a reload', async () => {
+  const registry = new Registry()
+  const file = folder('clients.pem')
+  writeFileSync(file, pki.trust)
+  const auth = make({ trust: { partners: file }, intermediates: pki.intermediate.certificate.pem, watch: true })
+  prometheusMetrics(registry, { gateway: auth })
+  const gauge = async (name: string) => scraped(registry, `mtls_identity_${name}`)
+  const labels = { authenticator: 'gateway' }
+  expect(await gauge('store_usable')).toEqual([
+    { ...labels, store: 'trust', value: 1 },
+    { ...labels, store: 'intermediates', value: 1 },
+  ])
+  expect(await gauge('trust_anchors')).toEqual([{ ...labels, set: 'partners', value: 1 }])
+  const [expiry] = await gauge('trust_anchor_expiry_timestamp_seconds')
+  expect(expiry?.value).toBeGreaterThan(noon.getTime() / 1000)
+  const [policy] = await gauge('policy_info')
+  expect(policy).toEqual({ ...labels, policy_hash: auth.describe().policyHash, value: 1 })
+  expect(await gauge('dangerous_switches')).toEqual([{ ...labels, value: auth.describe().dangerous.length }])
+
+  const { trust } = (auth as AuthenticatorInternals)[internals].settings
+  writeFileSync(file, 'nothing')
+  trust.reload()
+  expect(await gauge('store_failing')).toContainEqual({ ...labels, store: 'trust', value: 1 })
+  writeFileSync(file, `${pki.trust}${(await createTestPki({ now: noon, name: 'Second' })).trust}`)
+  trust.reload()
+  expect(await gauge('store_failing')).toContainEqual({ ...labels, store: 'trust', value: 0 })
+  expect(await gauge('trust_anchors')).toEqual([{ ...labels, set: 'partners', value: 2 }])
+  const [changed] = await gauge('policy_info')
+  expect(changed?.policy_hash).not.toBe(policy?.policy_hash)
+  await auth.close()
+})
+
+test('CRLs: how many, the oldest thisUpdate and the earliest nextUpdate, through whatever combines them', async () => {
+  const registry = new Registry()
+  const written = async (name: string, ca: Pick<TestPki, 'crl'>, from: number, until: number) => {
+    const { pem } = await ca.crl({ thisUpdate: fromNoon(from * second), nextUpdate: fromNoon(until * second) })
+    writeFileSync(folder(name), pem)
+    return folder(name)
+  }
+  const files = [await written('root.crl', pki.root, -60, 600), await written('issuing.crl', pki, -120, 900)]
+  const checker = firstDefinite(
+    denyList({ entries: [{ fingerprint: stranger.fingerprint }] }),
+    crl({ files, watch: false }),
+  )
+  const auth = make({ revocation: checker })
+  // The first question waits for the files.
+  expect(await auth.authenticateChain(presented(alice))).toMatchObject({ outcome: 'accepted' })
+  prometheusMetrics(registry, auth)
+  const at = noon.getTime() / 1000
+  expect(await scraped(registry, 'mtls_identity_crls')).toMatchObject([{ value: 2 }])
+  expect(await scraped(registry, 'mtls_identity_crl_this_update_timestamp_seconds')).toMatchObject([
+    { value: at - 120 },
+  ])
+  expect(await scraped(registry, 'mtls_identity_crl_next_update_timestamp_seconds')).toMatchObject([
+    { value: at + 600 },
+  ])
+})
+
+describe('what cannot be measured is refused at the start', () => {
+  test('no registry, no authenticator, an empty list, and the same registry twice', () => {
+    const auth = make()
+    expect(thrownBy(() => prometheusMetrics({} as never, auth))).toMatch(/^ClientCertConfigError: /)
+    expect(thrownBy(() => prometheusMetrics(new Registry(), {} as never))).toMatch(/^ClientCertConfigError: /)
+    expect(thrownBy(() => prometheusMetrics(new Registry(), { a: auth, b: {} } as never))).toMatch(
+      /^ClientCertConfigError: /,
+    )
+    const registry = new Registry()
+    prometheusMetrics(registry, auth)
+    expect(() => prometheusMetrics(registry, make())).toThrow('one call for each registry')
+    expect(thrownBy(() => openTelemetryMetrics(auth, { meter: {} } as never))).toMatch(/^ClientCertConfigError: /)
+    expect(thrownBy(() => traceClients({} as never))).toMatch(/^ClientCertConfigError: /)
+  })
+
+  test('what was stopped leaves the registry and no longer listens', async () => {
+    const registry = new Registry()
+    const auth = make() as AuthenticatorInternals
+    const stop = prometheusMetrics(registry, auth)
+    expect(auth[internals].settings.observers).toHaveLength(1)
+    stop()
+    expect(auth[internals].settings.observers).toHaveLength(0)
+    expect(registry.getMetricsAsArray()).toHaveLength(0)
+    prometheusMetrics(registry, auth)
+  })
+})
+
+describe('OpenTelemetry', () => {
+  test('has the same metrics under dotted names, with units apart', async () => {
+    const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+    const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+    const provider = new MeterProvider({ readers: [reader] })
+    const auth = make({ revocation: { name: 'own', generation: 0, check: () => ({ status: 'good' }) } })
+    const stop = openTelemetryMetrics({ gateway: auth }, { meter: provider.getMeter('test') })
+    for (let i = 0; i < 3; i++) await auth.authenticateChain(presented(alice))
+    await provider.forceFlush()
+    const all = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
+    const named = (name: string) => all.find(({ descriptor }) => descriptor.name === name)
+    const decisions = named('mtls_identity.decisions')
+    expect(decisions?.dataPoints.map(({ attributes, value }) => [attributes.remembered, value])).toEqual([
+      ['false', 1],
+      ['true', 2],
+    ])
+    expect(named('mtls_identity.validation')).toMatchObject({ descriptor: { unit: 's' } })
+    expect(named('mtls_identity.trust_anchor_expiry')).toMatchObject({ descriptor: { unit: 's' } })
+    expect(named('mtls_identity.policy_info')?.dataPoints[0]?.attributes).toEqual({
+      authenticator: 'gateway',
+      policy_hash: auth.describe().policyHash,
+    })
+    stop()
+    await provider.shutdown()
+  })
+
+  describe('the active span', () => {
+    const exporter = new InMemorySpanExporter()
+    const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+    const tracer = provider.getTracer('test')
+    beforeAll(() => {
+      context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+    })
+
+    async function attributesOf(auth: Authenticator, client: TestCredential) {
+      const span = tracer.startSpan('request')
+      await context.with(trace.setSpan(context.active(), span), () => auth.authenticateChain(presented(client)))
+      span.end()
+      return exporter.getFinishedSpans().at(-1)?.attributes
+    }
+
+    test('says who the client is by its fingerprint, and names nobody unless asked', async () => {
+      const auth = make()
+      const stop = traceClients(auth)
+      const digest = alice.fingerprint.toUpperCase()
+      for (let i = 0; i < 2; i++) {
+        expect(await attributesOf(auth, alice)).toEqual({
+          'tls.client.hash.sha256': digest,
+          'tls.client.not_before': expect.stringMatching(/^\d{4}-.*Z$/),
+          'tls.client.not_after': expect.stringMatching(/^\d{4}-.*Z$/),
+        })
+      }
+      stop()
+      expect(await attributesOf(auth, alice)).toEqual({})
+      traceClients(auth, { names: true })
+      expect(await attributesOf(auth, alice)).toMatchObject({ 'tls.client.subject': 'CN=alice' })
+    })
+
+    test('says nothing of who was refused', async () => {
+      const auth = make()
+      traceClients(auth, { names: true })
+      expect(await attributesOf(auth, stranger)).toEqual({})
+    })
+  })
+})
+
+test('every metric has a name of its own, and ends as its kind does', () => {
+  expect(new Set(instruments.map(({ name }) => name)).size).toBe(instruments.length)
+  for (const { name, kind } of instruments) {
+    expect(name).toMatch(/^mtls_identity_[a-z_]+$/)
+    expect(name.endsWith('_total')).toBe(kind === 'counter')
+  }
+})
