@@ -3,11 +3,18 @@ export {
   type Authenticator,
   createAuthenticator,
 } from './core/authenticator.js'
+export type {
+  CandidateDifference,
+  CandidateEvent,
+  CandidateReport,
+  DifferenceKind,
+  DifferingIdentity,
+} from './core/candidate-report.js'
 export { type Decision, explain } from './core/decision.js'
 export type { AppliedException, CertificateException, Exceptions, Ignorable } from './core/exceptions.js'
 export type { LogFunction } from './core/log.js'
 export type { ClientCertOptions, MountOptions } from './core/mount.js'
-export type { AuthenticatorOptions, DecisionContext } from './core/options.js'
+export type { AuthenticatorOptions, CandidateOptions, DecisionContext } from './core/options.js'
 export type { PrincipalSource } from './core/principal.js'
 export type { ResponseOptions } from './core/responses.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'

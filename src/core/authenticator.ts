@@ -4,21 +4,20 @@ import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '..
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
 import { IssuerMemory } from '../path/issuer-memory.js'
 import { endOf } from '../path/validate-path.js'
-import { type IssuerPool, verifiedPaths } from '../path/verified-paths.js'
 import { quietly } from '../quietly.js'
-import { firstUnrevoked, type UnrevokedPath } from '../revocation/checker.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
 import { judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
 import { connectionOf } from '../source/tls-socket.js'
-import type { Certificate } from '../x509/certificate.js'
 import type { DecisionFacts } from './audit.js'
+import { type Candidate, openCandidate } from './candidate.js'
+import type { CandidateReport } from './candidate-report.js'
 import { claim } from './claims.js'
 import type { AcceptedDecision, Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch, type KnownClient } from './decision-memory.js'
 import { diagnose } from './diagnosis.js'
 import { epochOf, isSameEpoch, stampOf } from './epoch.js'
-import { leniencyOf } from './exceptions.js'
+import { findPath } from './find-path.js'
 import { closeOwn, trustedCas, watchAnchors, whenTrustIsLoaded } from './lifetime.js'
 import { acceptance, refusal } from './make-decision.js'
 import { momentOf } from './moment.js'
@@ -37,7 +36,7 @@ import {
 } from './reporting.js'
 import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
-import { readingOf, type Standing } from './standing.js'
+import { readingOf, readSocket, type Standing } from './standing.js'
 
 /** Decides who a client is. Made by {@link createAuthenticator}; one may serve any number of mounts, servers and sockets. */
 export interface Authenticator {
@@ -49,6 +48,13 @@ export interface Authenticator {
   authenticateChain(chain: PresentedChain): Promise<Decision>
   /** Resolves when everything that was configured is loaded and fresh, the revocation checker's sources too; rejects with the reason where it is not. */
   ready(): Promise<void>
+  /**
+   * How the candidate policy compares with the enforced one; undefined where there is no `candidate`.
+   *
+   * @example
+   * auth.candidateReport()?.identities.filter(({ kind }) => kind === 'would-refuse')
+   */
+  candidateReport(): CandidateReport | undefined
   /**
    * Stops watching the files of `trust` and `intermediates`. Everything after it is refused with `ERR_CLIENT_CERT_NOT_READY`. What was given to it ready
    * made, a revocation checker or a `TrustStore`, may be another's too, and is for whoever made it to close.
@@ -89,14 +95,19 @@ export interface AuthenticatorInternals extends Authenticator {
  * https.createServer(tlsServerOptions(auth, { key, cert }), app)
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const settings = resolveOptions(options)
-  const { source, rules, principals, principalFrom, revocation, profile, exceptions, now } = settings
+  return authenticatorOf(resolveOptions(options), options)
+}
+
+/** @param candidate what a candidate policy beside the settings is made from, where there is to be one */
+function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOptions): AuthenticatorInternals {
+  const { source, rules, principals, principalFrom, revocation, enforced, now } = settings
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
   let closed = false
+  let candidate: Candidate | undefined
   const stopWatching = watchAnchors(settings)
   const stopWaiting = whenTrustIsLoaded(settings, () => {
-    if (revocation !== 'none') revocation.attach?.(() => trustedCas(settings))
+    if (revocation !== 'none' && revocation !== enforced?.revocation) revocation.attach?.(() => trustedCas(settings))
   })
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
@@ -188,7 +199,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const { endEntity, intermediates, unreadable } = parsePresented(presented, reading, issuers)
     const pool = { presented: intermediates, configured: epoch.intermediates, memory: issuers }
     try {
-      const { path, holdsUntil, exception } = await findPath(endEntity, epoch, pool, at)
+      const { path, holdsUntil, exception } = await findPath(settings, endEntity, epoch, pool, at)
       issuers.remember(path)
       const bare = toIdentity(path, presented.via)
       const known = await principalOf(bare, epoch, at)
@@ -198,26 +209,6 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       return { identity, path, decidedAt: at, holdsUntil: until, exception }
     } catch (error) {
       throw isClientCertError(error) ? diagnose(error, { reading, unreadable, trust: settings.trust.label }) : error
-    }
-  }
-
-  /** A path that is valid and not revoked; where the end entity stands in its way, by an exception the operator made for it. */
-  async function findPath(endEntity: Certificate, epoch: Epoch, pool: IssuerPool, at: number): Promise<FoundPath> {
-    const trust = epoch.trust.trustFor(endEntity)
-    try {
-      return await firstUnrevoked(verifiedPaths(endEntity, trust, pool, profile, at), revocation, at, { profile, pool })
-    } catch (error) {
-      if (exceptions === undefined || !isClientCertError(error)) throw error
-      const { code: ignored, depth } = error
-      const entry = exceptions.find(endEntity.fingerprint, ignored, depth, at)
-      if (entry === undefined) throw error
-      const paths = verifiedPaths(endEntity, trust, pool, profile, at, leniencyOf(entry, profile))
-      const found = await firstUnrevoked(paths, revocation, at, { profile, pool })
-      return {
-        path: found.path,
-        holdsUntil: Math.min(found.holdsUntil, entry.until - 1),
-        exception: { entry, ignored },
-      }
     }
   }
 
@@ -237,46 +228,58 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   ): Decision | Promise<Decision> {
     const begun = isHeard(settings) ? performance.now() : 0
     let at = Number.NaN
+    let found: Reading | undefined
     try {
       at = momentOf(settings)
       const reading = read(at)
       // Only a gate that has to wait costs a turn.
       if ('then' in reading) return deliberate(reading, at, request, reporting)
-      const known = recall(reading, at, reporting)
+      found = reading
+      const known = recall(reading, at, reporting, request)
       if (known === undefined) return deliberate(reading, at, request, reporting)
       if (isHeard(settings)) tell(known, reporting, request, factsOfKnown(known.identity, at, begun))
       return known
     } catch (error) {
       inspect(request)
-      return refuse(error, at, request, reporting, beginTrace())
+      return refuse(error, found, at, request, reporting, beginTrace())
     }
   }
 
   /** What was decided about the same session before, where nothing that it was decided with has changed. */
-  function recall(reading: Reading, at: number, { enforced }: Reporting): AcceptedDecision | undefined {
+  function recall(
+    reading: Reading,
+    at: number,
+    { enforced }: Reporting,
+    request: AnyRequest | undefined,
+  ): AcceptedDecision | undefined {
     if (closed || reading.presented === undefined || reading.session === undefined) return undefined
     const known = memory.ofSession(reading.session, epochOf(settings), at)
-    return enforced ? known?.enforced : known?.reported
+    const decision = enforced ? known?.enforced : known?.reported
+    if (decision !== undefined) candidate?.follow(decision, known, reading, at, request)
+    return decision
   }
 
   async function deliberate(
-    reading: Reading | Promise<Reading>,
+    pending: Reading | Promise<Reading>,
     at: number,
     request: AnyRequest | undefined,
     reporting: Reporting,
   ): Promise<Decision> {
     const trace = beginTrace()
+    let reading: Reading | undefined
     inspect(request)
     try {
-      const { known, outcome } = await accept(await reading, request, at, trace)
+      reading = await pending
+      const { known, outcome } = await accept(reading, request, at, trace)
       trace.outcome = outcome
       if (outcome !== undefined && isFailed(outcome)) throw refusalBy(outcome)
       const decision = acceptance(known, { at, enforced: reporting.enforced, outcome })
       if (dependsOnIdentityAlone(known)) known[reporting.enforced ? 'enforced' : 'reported'] = decision
       tell(decision, reporting, request, factsOf(trace, at))
+      candidate?.follow(decision, known, reading, at, request)
       return decision
     } catch (error) {
-      return refuse(error, at, request, reporting, trace)
+      return refuse(error, reading, at, request, reporting, trace)
     }
   }
 
@@ -290,6 +293,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 
   function refuse(
     thrown: unknown,
+    reading: Reading | undefined,
     at: number,
     request: AnyRequest | undefined,
     reporting: Reporting,
@@ -298,10 +302,13 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const error = isClientCertError(thrown) ? thrown : internalError(thrown)
     const decision = refusal(error, { at, enforced: reporting.enforced, outcome: trace.outcome })
     tell(decision, reporting, request, factsOf(trace, at))
+    candidate?.follow(decision, undefined, reading, at, request)
     return decision
   }
 
-  const tell: AuthenticatorInternals[typeof internals]['report'] = (...told) => report(settings, ...told)
+  const tell: AuthenticatorInternals[typeof internals]['report'] = (...told) => {
+    if (enforced === undefined) report(settings, ...told)
+  }
 
   const decideRequest: AuthenticatorInternals[typeof internals]['decide'] = (request, reporting) =>
     decide((at) => source.read(request, at), request, reporting)
@@ -322,8 +329,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       await settings.intermediates?.ready()
       if (revocation !== 'none') await revocation.ready?.()
     },
+    candidateReport: () => candidate?.report(),
     close: async () => {
       closed = true
+      candidate?.close()
       stopWatching()
       stopWaiting()
       stopChecking()
@@ -343,7 +352,21 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       stamp: () => (closed ? 'closed' : stampOf(settings)),
     },
   }
+  try {
+    candidate = candidateFrom && openCandidate(candidateFrom, settings, asCandidate)
+  } catch (error) {
+    void authenticator.close()
+    throw error
+  }
   return Object.freeze(authenticator)
+}
+
+function asCandidate(settings: Settings): {
+  decide: AuthenticatorInternals[typeof internals]['decide']
+  close(): Promise<void>
+} {
+  const { close, [internals]: own } = authenticatorOf(settings)
+  return { decide: own.decide, close }
 }
 
 /** A path that holds, and what the rules say of its identity. */
@@ -351,8 +374,6 @@ interface Accepted {
   known: KnownClient
   outcome: RuleOutcome | undefined
 }
-
-type FoundPath = UnrevokedPath & Pick<Authentication, 'exception'>
 
 /** A decision that is there already costs its caller a promise and no more. */
 const promised = (decision: Decision | Promise<Decision>): Promise<Decision> => Promise.resolve(decision)
@@ -363,15 +384,6 @@ const attempts = 3
 /** An answer of a checker that says nothing about its end was good for the moment it was given, and is for this request. */
 const holdsAt = ({ decidedAt, holdsUntil, path }: Authentication, at: number) =>
   at < endOf(path.notAfter) && (at <= holdsUntil || holdsUntil === decidedAt)
-
-function readSocket({ source }: Settings, socket: TLSSocket): Reading {
-  if (source.readSocket !== undefined) return source.readSocket(socket)
-  throw deny('ERR_CLIENT_CERT_ABSENT', {
-    cause: 'not-http',
-    requested: undefined,
-    encrypted: socket.encrypted === true,
-  })
-}
 
 function internalError(cause: unknown): AnyClientCertError {
   return deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'deciding about a request' }, { cause })
