@@ -11,7 +11,11 @@ import { createTestPki } from 'mtls-identity/testing'
 const pki = await createTestPki()
 const server = await pki.server()
 const client = await pki.issue()
-const authenticator = createAuthenticator({ trust: pki.trust, revocation: 'none', watch: false })
+const policy = { trust: pki.trust, revocation: 'none', watch: false }
+const authenticator = createAuthenticator(policy)
+const successor = await createTestPki({ name: 'Successor' })
+/** The old CA goes: every request is one that the candidate would refuse. */
+const shadowed = createAuthenticator({ ...policy, candidate: { trust: successor.trust } })
 
 /** A server that lets OpenSSL decide: what code without this package relies on. */
 const trusting = {
@@ -53,8 +57,12 @@ async function inProcess() {
     return request
   }
   const [request, authorized] = [await held(ours), await held(trusting)]
+  const watched = await held(tlsServerOptions(shadowed, server.tls))
   const decision = await authenticator.authenticate(request)
   if (decision.outcome !== 'accepted') throw decision.error
+  await shadowed.authenticate(watched)
+  while (shadowed.candidateReport().pending > 0) await new Promise(setImmediate)
+  if (shadowed.candidateReport().identities.length !== 1) throw new Error('the candidate did not decide')
   if (!authorized.socket.authorized) throw new Error(authorized.socket.authorizationError)
   const done = async () => decision
   const row = (name, run) => ({ name, ours: run, floor: done })
@@ -62,6 +70,10 @@ async function inProcess() {
     {
       ...row('authenticate(), remembered', () => authenticator.authenticate(request)),
       note: 'to a promise of nothing',
+    },
+    {
+      ...row('the same with a candidate', () => shadowed.authenticate(watched)),
+      note: 'compared, counted',
     },
     row('socket.authorized', async () => authorized.socket.authorized),
     row('getPeerCertificate().subject.CN', async () => authorized.socket.getPeerCertificate().subject.CN),
