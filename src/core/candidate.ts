@@ -5,7 +5,7 @@ import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
 import { type CandidateReport, type Difference, DifferenceTally } from './candidate-report.js'
 import type { Decision } from './decision.js'
 import { type Comparison, type Epoch, holding, type KnownClient, numbersOf } from './decision-memory.js'
-import { epochOf, isSameEpoch } from './epoch.js'
+import { epochOf } from './epoch.js'
 import { momentOf } from './moment.js'
 import { type AuthenticatorOptions, type CandidateOptions, resolveOptions, type Settings } from './options.js'
 import type { Reporting } from './reporting.js'
@@ -63,7 +63,7 @@ export function openCandidate(
 ): Candidate | undefined {
   if (options.candidate === undefined) return undefined
   refuseMistakes(options.candidate)
-  const asked: Asked = { question: undefined }
+  const asked: Asked = { question: undefined, at: undefined }
   try {
     const settings = settingsOf(options.candidate, options, enforced, asked)
     return new Candidate(settings, make(settings), asked)
@@ -86,6 +86,8 @@ function refuseMistakes(given: CandidateOptions): void {
 /** How a question reaches the candidate's authenticator: as what its source finds, and what its clock says. */
 interface Asked {
   question: Question | undefined
+  /** Of the last question, while any is being answered: what ended since the enforced decision is no difference. */
+  at: number | undefined
 }
 
 function settingsOf(
@@ -102,7 +104,7 @@ function settingsOf(
     ...given,
     source: { name: enforced.source.name, read: () => (asked.question as Question).reading },
     log: false,
-    now: () => asked.question?.at ?? enforced.now(),
+    now: () => asked.at ?? enforced.now(),
   } as AuthenticatorOptions)
   return { ...settings, exceptions, enforced }
 }
@@ -226,6 +228,7 @@ export class Candidate {
 
   #decide({ reading, at, request }: Task): Decision | Promise<Decision> {
     this.#asked.question = { reading, at }
+    this.#asked.at = at
     try {
       return this.#authenticator.decide(request as AnyRequest, unheard)
     } finally {
@@ -241,15 +244,14 @@ export class Candidate {
       difference = this.#tally.find('would-admit', enforced, decision.identity, at)
     const holdsUntil = decision.outcome === 'accepted' ? decision.validUntil.getTime() : at + refusalMilliseconds
     const comparison = { difference, decidedAt: at, holdsUntil, epoch: numbersOf(epoch) }
-    if (known !== undefined && this.#isOfIdentity && isSameEpoch(epoch, epochOf(this.#settings)))
-      known.compared = comparison
+    if (known !== undefined && this.#isOfIdentity) known.compared = comparison
     return comparison
   }
 
   #settle(task: Task, comparison: Comparison | undefined): void {
     const { known, times, last } = task
     if (known !== undefined && this.#ofClient.get(known) === task) this.#ofClient.delete(known)
-    this.#inFlight--
+    if (--this.#inFlight === 0) this.#asked.at = undefined
     this.#tally.pending -= times
     if (comparison === undefined) this.#tally.skipped += times
     else this.#tally.count(comparison.difference, last, times)

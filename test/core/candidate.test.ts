@@ -481,6 +481,13 @@ describe('the second decision is remembered as the first is', () => {
     const verdicts = await Promise.all([ask('blue', 'blue'), ask('red', 'red'), ask('red', 'blue'), ask('red', 'red')])
     expect(verdicts).toEqual(Array(4).fill('accepted'))
     expect(await report()).toMatchObject({ same: 3, differences: { 'would-refuse': { ERR_CLIENT_CERT_RULE: 1 } } })
+    // Nothing of that is remembered.
+    await ask('blue', 'red')
+    expect(await report()).toMatchObject({ same: 3, differences: { 'would-refuse': { ERR_CLIENT_CERT_RULE: 2 } } })
+    // Nor does one wait for another's.
+    await ask('blue', 'blue')
+    await ask('red', 'blue')
+    expect(await report()).toMatchObject({ same: 4, differences: { 'would-refuse': { ERR_CLIENT_CERT_RULE: 3 } } })
   })
 
   test('an enforced rule that looks at the request: each outcome is compared', async () => {
@@ -493,6 +500,17 @@ describe('the second decision is remembered as the first is', () => {
       same: 2,
       differences: { 'would-refuse': {}, 'would-admit': { ERR_CLIENT_CERT_RULE: 1 } },
     })
+  })
+
+  test('it decides of the same moment: what ends before its turn has not ended', async () => {
+    const brief = await pki.issue({ notAfter: fromNoon(second) })
+    const { verdict, report, clock } = make({ candidate: { trust: [pki.trust, other.trust] } })
+    clock.now += second
+    expect(await verdict(brief)).toBe('accepted')
+    clock.now += second
+    expect(await report()).toMatchObject({ decided: 1, same: 1 })
+    expect(await verdict(brief)).toBe('ERR_CLIENT_CERT_EXPIRED')
+    expect(await report()).toMatchObject({ decided: 2, same: 2 })
   })
 
   test('octets that were handed over may be written to afterwards', async () => {
@@ -713,5 +731,18 @@ describe('what is opened, and what is shared', () => {
     make({ ...options, candidate: { trust: [other.trust, ended.trust], revocation: { ...good, attach: own } } })
     expect([attach.mock.calls.length, own.mock.calls.length]).toEqual([2, 1])
     expect(warnings).toHaveBeenCalledTimes(3)
+  })
+
+  test('its own anchors that end are warned about by the clock of now, not by that of the last decision', async () => {
+    const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const trust = TrustStore.parse(other.trust)
+    const { verdict, report, clock } = make({ candidate: { trust } })
+    await verdict(alice)
+    await report()
+    trust.reload()
+    expect(warnings).not.toHaveBeenCalled()
+    clock.now += 100 * 365 * day
+    trust.reload()
+    expect(warnings).toHaveBeenCalledTimes(1)
   })
 })
