@@ -8,6 +8,7 @@ export const channelNames = Object.freeze({
   spoofing: 'mtls-identity:spoofing',
   reload: 'mtls-identity:reload',
   revocation: 'mtls-identity:revocation',
+  candidate: 'mtls-identity:candidate',
 })
 
 /** A channel of `node:diagnostics_channel`, as listeners see it, whose events have a type. */

@@ -1,17 +1,22 @@
 export type { AuditEvent, DecisionDurations } from './core/audit.js'
-export {
-  type Authenticator,
-  createAuthenticator,
-} from './core/authenticator.js'
+export { createAuthenticator } from './core/authenticator.js'
+export type {
+  CandidateDifference,
+  CandidateEvent,
+  CandidateReport,
+  DifferenceKind,
+  DifferingIdentity,
+} from './core/candidate-report.js'
 export { channels, type MtlsIdentityChannels } from './core/channels.js'
 export type { ConnectionEvent } from './core/connection-events.js'
+export type { Authenticator } from './core/contract.js'
 export type { DangerousSwitch } from './core/dangers.js'
 export { type Decision, explain } from './core/decision.js'
 export type { PolicyDescription } from './core/describe.js'
 export type { AppliedException, CertificateException, Exceptions, Ignorable } from './core/exceptions.js'
 export type { LogFunction } from './core/log.js'
 export type { ClientCertOptions, MountOptions } from './core/mount.js'
-export type { AuthenticatorOptions, DecisionContext } from './core/options.js'
+export type { AuthenticatorOptions, CandidateOptions, DecisionContext } from './core/options.js'
 export type { AnchorDescription, CertificateDescription, Policy } from './core/policy.js'
 export type { PrincipalSource } from './core/principal.js'
 export type { ResponseOptions } from './core/responses.js'

@@ -75,6 +75,10 @@ export const limits = {
   documentDepth: 64,
   /** Milliseconds for which a connection at the door, or an open one, waits for its decision. Node gives a whole handshake 120,000. */
   connectionDecisionMilliseconds: 10_000,
+  /** Decisions a candidate policy is asked about at once, those that wait included. What comes meanwhile is counted and passed over. */
+  candidateDecisions: 64,
+  /** Identities that are remembered to be decided about differently by a candidate: as many as accepted certificates. 1 KB each. */
+  candidateDifferences: 10_000,
   /** Octets of a file with the server's own key or certificates. */
   credentialFileBytes: 1_048_576,
   /** Octets of one trust file: 10,000 anchors of 2 KB as PEM, with room. */

@@ -23,6 +23,11 @@ export class LruMap<K, V> {
     return value
   }
 
+  /** Those used longest ago first. */
+  values(): IterableIterator<V> {
+    return this.#entries.values()
+  }
+
   delete(key: K): void {
     this.#entries.delete(key)
   }

@@ -11,7 +11,7 @@ import {
 } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { Registry } from 'prom-client'
-import { type AuthenticatorInternals, internals } from '../src/core/authenticator.js'
+import { type AuthenticatorInternals, internals } from '../src/core/contract.js'
 import {
   type Authenticator,
   type AuthenticatorOptions,

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import type { TLSSocket } from 'node:tls'
 import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '../errors.js'
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
 import { IssuerMemory } from '../path/issuer-memory.js'
@@ -9,11 +8,12 @@ import { isFailed, type RuleOutcome } from '../rules/outcome.js'
 import { judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
 import { connectionOf } from '../source/tls-socket.js'
-import type { DecisionFacts } from './audit.js'
+import { type Candidate, openCandidate } from './candidate.js'
 import { claim } from './claims.js'
+import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
 import type { AcceptedDecision, Decision } from './decision.js'
 import { type Authentication, DecisionMemory, type Epoch, type KnownClient } from './decision-memory.js'
-import { describing, type PolicyDescription } from './describe.js'
+import { describing } from './describe.js'
 import { diagnose } from './diagnosis.js'
 import { epochOf, isSameEpoch, stampOf } from './epoch.js'
 import { findPath } from './find-path.js'
@@ -31,7 +31,6 @@ import {
   factsOfKnown,
   isAudited,
   isHeard,
-  type Observer,
   observe,
   type Reporting,
   report,
@@ -39,59 +38,7 @@ import {
 } from './reporting.js'
 import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
-import { readingOf, type Standing } from './standing.js'
-
-/** Decides who a client is. Made by {@link createAuthenticator}; one may serve any number of mounts, servers and sockets. */
-export interface Authenticator {
-  /** Decides about a request, by the configured source. Never rejects. */
-  authenticate(request: AnyRequest): Promise<Decision>
-  /** Decides about a connection without requests: upgrades, MQTT, bare TLS. Never rejects. */
-  authenticateSocket(socket: TLSSocket): Promise<Decision>
-  /** Decides about octets from elsewhere. Never rejects. */
-  authenticateChain(chain: PresentedChain): Promise<Decision>
-  /** Resolves when everything that was configured is loaded and fresh, the revocation checker's sources too; rejects with the reason where it is not. */
-  ready(): Promise<void>
-  /**
-   * The effective policy as frozen data: anchors, rules, profile, revocation, source, exceptions, every dangerous switch, and a `policyHash` that is the
-   * same wherever all that is the same. Remembered until something was read again.
-   *
-   * @example
-   * logger.info(auth.describe().policyHash) // '3f9a5c0e6b1d2f4a'
-   */
-  describe(): PolicyDescription
-  /**
-   * Stops watching the files of `trust` and `intermediates`. Everything after it is refused with `ERR_CLIENT_CERT_NOT_READY`. What was given to it ready
-   * made, a revocation checker or a `TrustStore`, may be another's too, and is for whoever made it to close.
-   */
-  close(): Promise<void>
-  [Symbol.asyncDispose](): Promise<void>
-}
-
-/** @internal The door for mounts and guards of any copy of this package. */
-export const internals = Symbol.for('mtls-identity/1.Authenticator')
-
-export interface AuthenticatorInternals extends Authenticator {
-  readonly [internals]: {
-    /** A promise only where something has to be found out: what is remembered is there at once. */
-    decide(request: AnyRequest, reporting: Reporting): Decision | Promise<Decision>
-    report(decision: Decision, reporting: Reporting, request: AnyRequest | undefined, facts: DecisionFacts): void
-    /** Looks once at a rule a guard asks beside the authenticator's own. */
-    checkRule(rule: Rule): void
-    /** Header fields decisions depend on. */
-    readonly fields: readonly string[]
-    readonly settings: Settings
-    /** Decides again about what was accepted before, as it is remembered on a connection or in an identity. */
-    decideAgain(standing: Standing, request: AnyRequest | undefined): Promise<Decision>
-    /** The same of path and revocation alone, without rules. Resolves to the refusal, which was reported. */
-    authenticateAgain(standing: Standing): Promise<Authentication | AnyClientCertError>
-    /** What was accepted on a connection last, whether or not it holds. */
-    standingOf(socket: object): Standing | undefined
-    /** Changes whenever remembered decisions have to be made again. */
-    stamp(): string
-    /** Tells an observer of every decision from now on. Returns what stops it. */
-    observe(observer: Observer): () => void
-  }
-}
+import { readingOf, readSocket, type Standing } from './standing.js'
 
 /**
  * Makes an authenticator. Reads files, checks every option, and throws `ClientCertConfigError` with the fix where something is wrong.
@@ -101,15 +48,20 @@ export interface AuthenticatorInternals extends Authenticator {
  * https.createServer(tlsServerOptions(auth, { key, cert }), app)
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const settings = resolveOptions(options)
-  const { source, rules, principals, principalFrom, revocation, now } = settings
+  return authenticatorOf(resolveOptions(options), options)
+}
+
+/** @param candidate what a candidate policy beside the settings is made from, where there is to be one */
+function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOptions): AuthenticatorInternals {
+  const { source, rules, principals, principalFrom, revocation, enforced, now } = settings
   const memory = new DecisionMemory()
   const issuers = new IssuerMemory()
   const ask = askingFor(settings)
   let closed = false
+  let candidate: Candidate | undefined
   const stopWatching = watchAnchors(settings)
   const stopWaiting = whenTrustIsLoaded(settings, () => {
-    if (revocation !== 'none') revocation.attach?.(() => trustedCas(settings))
+    if (revocation !== 'none' && revocation !== enforced?.revocation) revocation.attach?.(() => trustedCas(settings))
   })
 
   /** The way of a request: octets → certificates → path → revocation → identity → rules. Throws a refusal. */
@@ -237,46 +189,58 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   ): Decision | Promise<Decision> {
     const begun = isAudited(settings) ? performance.now() : undefined
     let at = Number.NaN
+    let found: Reading | undefined
     try {
       at = momentOf(settings)
       const reading = read(at)
       // Only a gate that has to wait costs a turn.
       if ('then' in reading) return deliberate(reading, at, request, reporting)
-      const known = recall(reading, at, reporting)
+      found = reading
+      const known = recall(reading, at, reporting, request)
       if (known === undefined) return deliberate(reading, at, request, reporting)
       if (isHeard(settings)) tell(known, reporting, request, factsOfKnown(known.identity, at, begun))
       return known
     } catch (error) {
       inspect(request)
-      return refuse(error, at, request, reporting, beginTrace())
+      return refuse(error, found, at, request, reporting, beginTrace())
     }
   }
 
   /** What was decided about the same session before, where nothing that it was decided with has changed. */
-  function recall(reading: Reading, at: number, { enforced }: Reporting): AcceptedDecision | undefined {
+  function recall(
+    reading: Reading,
+    at: number,
+    { enforced }: Reporting,
+    request: AnyRequest | undefined,
+  ): AcceptedDecision | undefined {
     if (closed || reading.presented === undefined || reading.session === undefined) return undefined
     const known = memory.ofSession(reading.session, epochOf(settings), at)
-    return enforced ? known?.enforced : known?.reported
+    const decision = enforced ? known?.enforced : known?.reported
+    if (decision !== undefined) candidate?.follow(decision, known, reading, at, request)
+    return decision
   }
 
   async function deliberate(
-    reading: Reading | Promise<Reading>,
+    pending: Reading | Promise<Reading>,
     at: number,
     request: AnyRequest | undefined,
     reporting: Reporting,
   ): Promise<Decision> {
     const trace = beginTrace()
+    let reading: Reading | undefined
     inspect(request)
     try {
-      const { known, outcome } = await accept(await reading, request, at, trace)
+      reading = await pending
+      const { known, outcome } = await accept(reading, request, at, trace)
       trace.outcome = outcome
       if (outcome !== undefined && isFailed(outcome)) throw refusalBy(outcome)
       const decision = acceptance(known, { at, enforced: reporting.enforced, outcome })
       if (dependsOnIdentityAlone(known)) known[reporting.enforced ? 'enforced' : 'reported'] = decision
       tell(decision, reporting, request, factsOf(trace, at))
+      candidate?.follow(decision, known, reading, at, request)
       return decision
     } catch (error) {
-      return refuse(error, at, request, reporting, trace)
+      return refuse(error, reading, at, request, reporting, trace)
     }
   }
 
@@ -290,6 +254,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 
   function refuse(
     thrown: unknown,
+    reading: Reading | undefined,
     at: number,
     request: AnyRequest | undefined,
     reporting: Reporting,
@@ -298,10 +263,13 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const error = isClientCertError(thrown) ? thrown : internalError(thrown)
     const decision = refusal(error, { at, enforced: reporting.enforced, outcome: trace.outcome })
     tell(decision, reporting, request, factsOf(trace, at))
+    candidate?.follow(decision, undefined, reading, at, request)
     return decision
   }
 
-  const tell: AuthenticatorInternals[typeof internals]['report'] = (...told) => report(settings, ...told)
+  const tell: AuthenticatorInternals[typeof internals]['report'] = (...told) => {
+    if (enforced === undefined) report(settings, ...told)
+  }
 
   const decideRequest: AuthenticatorInternals[typeof internals]['decide'] = (request, reporting) =>
     decide((at) => source.read(request, at), request, reporting)
@@ -323,8 +291,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       if (revocation !== 'none') await revocation.ready?.()
     },
     describe: describing(settings),
+    candidateReport: () => candidate?.report(),
     close: async () => {
       closed = true
+      candidate?.close()
       stopWatching()
       stopWaiting()
       stopChecking()
@@ -345,7 +315,21 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       observe: (observer) => observe(settings, observer),
     },
   }
+  try {
+    candidate = candidateFrom && openCandidate(candidateFrom, settings, asCandidate)
+  } catch (error) {
+    void authenticator.close()
+    throw error
+  }
   return Object.freeze(authenticator)
+}
+
+function asCandidate(settings: Settings): {
+  decide: AuthenticatorInternals[typeof internals]['decide']
+  close(): Promise<void>
+} {
+  const { close, [internals]: own } = authenticatorOf(settings)
+  return { decide: own.decide, close }
 }
 
 /** A path that holds, and what the rules say of its identity. */
@@ -363,15 +347,6 @@ const attempts = 3
 /** An answer of a checker that says nothing about its end was good for the moment it was given, and is for this request. */
 const holdsAt = ({ decidedAt, holdsUntil, path }: Authentication, at: number) =>
   at < endOf(path.notAfter) && (at <= holdsUntil || holdsUntil === decidedAt)
-
-function readSocket({ source }: Settings, socket: TLSSocket): Reading {
-  if (source.readSocket !== undefined) return source.readSocket(socket)
-  throw deny('ERR_CLIENT_CERT_ABSENT', {
-    cause: 'not-http',
-    requested: undefined,
-    encrypted: socket.encrypted === true,
-  })
-}
 
 function internalError(cause: unknown): AnyClientCertError {
   return deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'deciding about a request' }, { cause })

@@ -2,6 +2,7 @@ import type { channelNames, EventChannel } from '../event-channels.js'
 import { type ReloadEvent, reloadChannel } from '../reload-events.js'
 import { type RevocationEvent, revocationChannel } from '../revocation/events.js'
 import { type AuditEvent, decisionChannel } from './audit.js'
+import { type CandidateEvent, candidateChannel } from './candidate-report.js'
 import { type ConnectionEvent, connectionChannel } from './connection-events.js'
 import { type SpoofingEvent, spoofingChannel } from './spoofing.js'
 
@@ -12,6 +13,7 @@ export interface MtlsIdentityChannels {
   'mtls-identity:spoofing': SpoofingEvent
   'mtls-identity:reload': ReloadEvent
   'mtls-identity:revocation': RevocationEvent
+  'mtls-identity:candidate': CandidateEvent
 }
 
 /**
@@ -29,4 +31,5 @@ export const channels: {
   spoofing: spoofingChannel,
   reload: reloadChannel,
   revocation: revocationChannel,
+  candidate: candidateChannel,
 })

@@ -3,6 +3,7 @@ import type { ClientIdentity } from '../identity/identity.js'
 import { LruMap } from '../lru-map.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { TrustSnapshot } from '../trust/trust-snapshot.js'
+import type { Difference } from './candidate-report.js'
 import type { AcceptedDecision } from './decision.js'
 import type { ExceptionEntry } from './exceptions.js'
 
@@ -33,7 +34,14 @@ export interface Refusal {
   readonly holdsUntil: number
 }
 
-type Remembered<T> = T & { readonly epoch: EpochNumbers }
+export type Remembered<T> = T & { readonly epoch: EpochNumbers }
+
+/** What the candidate policy says of a client who is accepted: that it makes a difference, or none. */
+export type Comparison = Remembered<{
+  readonly decidedAt: number
+  readonly holdsUntil: number
+  readonly difference: Difference | undefined
+}>
 
 /**
  * An authentication that is remembered, with what was decided of it: the same decision for every request, as long as rules depend on nothing
@@ -42,6 +50,7 @@ type Remembered<T> = T & { readonly epoch: EpochNumbers }
 export interface KnownClient extends Remembered<Authentication> {
   enforced: AcceptedDecision | undefined
   reported: AcceptedDecision | undefined
+  compared: Comparison | undefined
 }
 
 /** Generations, not snapshots: what is remembered must not keep a replaced store alive. */
@@ -90,6 +99,7 @@ export class DecisionMemory {
       epoch: numbersOf(epoch),
       enforced: undefined,
       reported: undefined,
+      compared: undefined,
     }
     this.#accepted.set(key, known)
     if (session !== undefined) this.#sessions.set(session, known)
@@ -113,7 +123,7 @@ export class DecisionMemory {
 }
 
 /** The one place that says whether something remembered still holds. A clock that was set back makes everything anew. */
-function holding<T extends Remembered<{ decidedAt: number; holdsUntil: number }>>(
+export function holding<T extends Remembered<{ decidedAt: number; holdsUntil: number }>>(
   remembered: T | undefined,
   epoch: Epoch,
   at: number,
@@ -123,7 +133,7 @@ function holding<T extends Remembered<{ decidedAt: number; holdsUntil: number }>
   return current && isOf(remembered.epoch, epoch) ? remembered : undefined
 }
 
-const numbersOf = ({ trust, intermediates, revocation, rules }: Epoch): EpochNumbers => [
+export const numbersOf = ({ trust, intermediates, revocation, rules }: Epoch): EpochNumbers => [
   trust.generation,
   intermediates?.generation ?? 0,
   revocation,

@@ -10,7 +10,7 @@ type FoundPath = UnrevokedPath & Pick<Authentication, 'exception'>
 
 /** A path that is valid and not revoked; where the end entity stands in its way, by an exception the operator made for it. */
 export async function findPath(
-  { profile, revocation, exceptions }: Settings,
+  { profile, revocation, exceptions, enforced }: Settings,
   endEntity: Certificate,
   epoch: Epoch,
   pool: IssuerPool,
@@ -24,8 +24,10 @@ export async function findPath(
   } catch (error) {
     if (exceptions === undefined || !isClientCertError(error)) throw error
     const { code: ignored, depth } = error
-    const entry = exceptions.find(endEntity.fingerprint, ignored, depth, at)
-    if (entry === undefined) throw error
+    const found = exceptions.find(endEntity.fingerprint, ignored, depth, at)
+    if (found === undefined) throw error
+    // A candidate admits nobody, and its uses do not count.
+    const entry = enforced === undefined ? found : { ...found }
     const paths = verifiedPaths(endEntity, trust, pool, profile, at, leniencyOf(entry, profile))
     const { path, holdsUntil } = await firstUnrevoked(paths, revocation, at, context, ask)
     return { path, holdsUntil: Math.min(holdsUntil, entry.until - 1), exception: { entry, ignored } }

@@ -2,9 +2,9 @@ import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions } 
 import type { ClientIdentity } from '../identity/identity.js'
 import { generationOf, isRule, type Rule } from '../rules/rule.js'
 import type { AnyRequest } from '../source/source.js'
-import { type AuthenticatorInternals, internals } from './authenticator.js'
 import { claimOf } from './claims.js'
 import { recheckMilliseconds, type Watched, watchOf } from './connection-watch.js'
+import { type AuthenticatorInternals, internals } from './contract.js'
 import type { Decision } from './decision.js'
 import { guardDecision } from './guard.js'
 

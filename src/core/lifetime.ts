@@ -3,6 +3,7 @@ import type { Settings } from './options.js'
 
 /** Raises the alarm for trust anchors that have ended. What was opened for the authenticator is closed where that fails. */
 export function watchAnchors(settings: Settings): () => void {
+  if (settings.trust === settings.enforced?.trust) return () => {}
   try {
     return watchExpiry(settings)
   } catch (error) {
@@ -12,10 +13,10 @@ export function watchAnchors(settings: Settings): () => void {
 }
 
 /** Stops what was opened for this authenticator alone. */
-export function closeOwn({ ownStores, closeRules, exceptions }: Settings): void {
+export function closeOwn({ ownStores, closeRules, exceptions, enforced }: Settings): void {
   for (const store of ownStores) store.close()
   closeRules()
-  exceptions?.close()
+  if (enforced === undefined) exceptions?.close()
 }
 
 /** At once, unless a provider has to answer first: who asks for the CAs before would be told that there are none. */

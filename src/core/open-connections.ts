@@ -1,9 +1,9 @@
 import type { TLSSocket } from 'node:tls'
 import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
 import { limits } from '../limits.js'
-import { type AuthenticatorInternals, internals } from './authenticator.js'
 import type { DoorReport } from './connection-events.js'
 import { type Watched, watchOf } from './connection-watch.js'
+import { type AuthenticatorInternals, internals } from './contract.js'
 import { guardConnection } from './guard-connection.js'
 
 export type OnIdentityEnd = (socket: TLSSocket, error: AnyClientCertError) => void

@@ -58,9 +58,19 @@ export interface AuthenticatorOptions {
   onDecision?: (decision: Decision, context: DecisionContext) => void
   /** Lets `context.audit` and the diagnostics channel name subject and issuer. Default false. */
   auditNames?: boolean
+  /**
+   * Another policy that decides beside this one, and nothing comes of it but `candidateReport()` and the channel `mtls-identity:candidate`. What
+   * is left out is as it is here.
+   */
+  candidate?: CandidateOptions
   /** Milliseconds since 1970. Default `Date.now`. */
   now?: () => number
 }
+
+/** What differs in a candidate policy. Each replaces the enforced one's whole: `profile: { … }` is over `'strict'` again. */
+export type CandidateOptions = Partial<
+  Pick<AuthenticatorOptions, 'trust' | 'intermediates' | 'rules' | 'revocation' | 'profile'>
+>
 
 /** @internal The names of all options; a test compares them with the README. */
 export const optionNames: readonly (keyof AuthenticatorOptions)[] = [
@@ -79,6 +89,7 @@ export const optionNames: readonly (keyof AuthenticatorOptions)[] = [
   'exceptions',
   'onDecision',
   'auditNames',
+  'candidate',
   'now',
 ]
 
@@ -101,6 +112,8 @@ export interface Settings {
   readonly auditNames: boolean
   /** Of our own rooms: metrics and traces. They come and go; the list is replaced. */
   observers: readonly Observer[]
+  /** Of a candidate policy: the enforced one's. Nobody hears of what a candidate decides, and it closes nothing they share. */
+  readonly enforced: Settings | undefined
   readonly now: () => number
 }
 
@@ -148,6 +161,7 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     onDecision,
     auditNames,
     observers: [],
+    enforced: undefined,
     now,
   }
 }

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { warn, warnOf } from '../warn.js'
-import { type AuthenticatorInternals, internals } from './authenticator.js'
+import { type AuthenticatorInternals, internals } from './contract.js'
 import { bugsOf } from './node-versions.js'
 import { checkUpgrades } from './upgraded-servers.js'
 

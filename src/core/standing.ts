@@ -1,5 +1,8 @@
+import type { TLSSocket } from 'node:tls'
+import { deny } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import type { CertificationPath } from '../path/certification-path.js'
+import type { CertificateSource, Reading } from '../source/source.js'
 
 /** An identity that was given out, and the path it was derived from. */
 export interface Standing {
@@ -11,4 +14,14 @@ export interface Standing {
 export function readingOf({ path, identity }: Standing) {
   const [certificate = new Uint8Array(), ...intermediates] = path.certificates.map(({ der }) => der)
   return { presented: { certificate, intermediates, via: identity.via } }
+}
+
+/** What is presented on a connection without requests. */
+export function readSocket({ source }: { readonly source: CertificateSource }, socket: TLSSocket): Reading {
+  if (source.readSocket !== undefined) return source.readSocket(socket)
+  throw deny('ERR_CLIENT_CERT_ABSENT', {
+    cause: 'not-http',
+    requested: undefined,
+    encrypted: socket.encrypted === true,
+  })
 }

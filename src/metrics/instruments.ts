@@ -1,5 +1,5 @@
-import type { AuthenticatorInternals } from '../core/authenticator.js'
-import { internals } from '../core/authenticator.js'
+import type { AuthenticatorInternals } from '../core/contract.js'
+import { internals } from '../core/contract.js'
 import type { TrustStore } from '../trust/trust-store.js'
 import type { DecisionCounts } from './decision-counts.js'
 

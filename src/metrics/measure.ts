@@ -1,4 +1,4 @@
-import { type Authenticator, type AuthenticatorInternals, internals } from '../core/authenticator.js'
+import { type Authenticator, type AuthenticatorInternals, internals } from '../core/contract.js'
 import type { Observer } from '../core/reporting.js'
 import { ClientCertConfigError } from '../errors.js'
 import { ChannelCounts, processInstruments } from './channel-counts.js'

@@ -346,7 +346,7 @@ describe('the hash differs by', () => {
 
   test('every option of an authenticator that decides anything is among them', () => {
     const tried = new Set(Object.values(variants).flatMap((options) => Object.keys(options())))
-    expect(optionNames.filter((name) => !tried.has(name))).toEqual(['log', 'onDecision', 'auditNames'])
+    expect(optionNames.filter((name) => !tried.has(name))).toEqual(['log', 'onDecision', 'auditNames', 'candidate'])
   })
 
   test('a CA of the same name with another key', async () => {

@@ -1,7 +1,7 @@
 /** A decision that is remembered with a session: the same for every request, at once, and only as long as everything it was made with holds. */
 import type { IncomingMessage } from 'node:http'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { type AuthenticatorInternals, internals } from '../../src/core/authenticator.js'
+import { type AuthenticatorInternals, internals } from '../../src/core/contract.js'
 import { createMount } from '../../src/core/mount.js'
 import {
   type AuditEvent,

@@ -1,6 +1,7 @@
 /** What the tests of revocation share: clients of one CA, the moment they are decided at, and what an operator gets to hear. */
 import { afterEach, beforeEach, jest } from '@jest/globals'
-import { type Authenticator, createAuthenticator } from '../../src/core/authenticator.js'
+import { createAuthenticator } from '../../src/core/authenticator.js'
+import type { Authenticator } from '../../src/core/contract.js'
 import type { Decision } from '../../src/core/decision.js'
 import type { AuthenticatorOptions } from '../../src/core/options.js'
 import type { RevocationChecker } from '../../src/revocation/checker.js'
