@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, type Registry, type RegistryContentType } from 'prom-client'
 import { ClientCertConfigError } from './errors.js'
 import type { Instrument, RecordedInstrument } from './metrics/instruments.js'
-import { type Authenticators, instruments, type Measurement, measure } from './metrics/measure.js'
+import { type Authenticators, instruments, labelsOf, type Measurement, measure } from './metrics/measure.js'
 
 export type { Authenticators } from './metrics/measure.js'
 
@@ -51,10 +51,6 @@ export function prometheusMetrics<Content extends RegistryContentType>(
 
 /** Its type says what `metrics()` is written as, which is nothing to us. */
 type AnyRegistry = Registry<RegistryContentType>
-
-/** What is of the whole process has no `authenticator`. */
-const labelsOf = (instrument: Instrument) =>
-  instrument.kind === 'histogram' || 'read' in instrument ? ['authenticator', ...instrument.labels] : instrument.labels
 
 const optionsOf = (instrument: Instrument, registry: AnyRegistry) => ({
   name: instrument.name,

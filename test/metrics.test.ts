@@ -1,5 +1,6 @@
 /** O-02: metrics of decisions, of stores and CRLs, and of events, on prom-client and through OpenTelemetry, in series whose number clients cannot raise. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
@@ -22,7 +23,7 @@ import {
   type PresentedChain,
   rules,
 } from '../src/index.js'
-import { instruments } from '../src/metrics/measure.js'
+import { instruments, labelsOf } from '../src/metrics/measure.js'
 import { openTelemetryMetrics, traceClients } from '../src/opentelemetry.js'
 import { prometheusMetrics } from '../src/prometheus.js'
 import { createTestPki, type TestCredential, type TestPki } from '../src/testing.js'
@@ -324,4 +325,30 @@ test('every metric has a name of its own, and ends as its kind does', () => {
     expect(name).toMatch(/^mtls_identity_[a-z_]+$/)
     expect(name.endsWith('_total')).toBe(kind === 'counter')
   }
+})
+
+describe('the table of metrics', () => {
+  const rowsOf = (readme: string) =>
+    [
+      ...(readme.split('\n## Metrics\n')[1]?.split('\n## ')[0] ?? '').matchAll(
+        /^\| `(\w+)` \| (\w+) \| (.*?) \| .+ \|$/gm,
+      ),
+    ].map(([, name, kind, labels = '']) => ({
+      name,
+      kind,
+      labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label),
+    }))
+
+  test('the README has each metric, with its type and its labels, no more and no fewer', () => {
+    const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')
+    expect(rowsOf(readme)).toEqual(
+      instruments.map((each) => ({ name: each.name, kind: each.kind, labels: [...labelsOf(each)] })),
+    )
+  })
+
+  test('a label that is there only would be found', () => {
+    expect(rowsOf('\n## Metrics\n\n| `a_total` | counter | `one`, `two` | what |\n')).toEqual([
+      { name: 'a_total', kind: 'counter', labels: ['one', 'two'] },
+    ])
+  })
 })

@@ -216,6 +216,19 @@ const dangers: ReadInstrument = {
   },
 }
 
+const candidate: ReadInstrument = {
+  name: 'mtls_identity_candidate_differences_total',
+  help: 'Decisions that the candidate policy would make otherwise; code is that of the policy that refuses.',
+  kind: 'counter',
+  labels: ['kind', 'code'],
+  *read({ authenticator }) {
+    const report = authenticator.candidateReport()
+    for (const [kind, codes] of Object.entries(report?.differences ?? {})) {
+      for (const [code, count] of Object.entries(codes)) yield [{ kind, code }, count]
+    }
+  },
+}
+
 /** What is measured of an authenticator. */
 export const authenticatorInstruments: readonly (ReadInstrument | RecordedInstrument)[] = Object.freeze([
   decisions,
@@ -232,4 +245,5 @@ export const authenticatorInstruments: readonly (ReadInstrument | RecordedInstru
   crlExpiry,
   policy,
   dangers,
+  candidate,
 ])

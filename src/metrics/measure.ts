@@ -24,6 +24,10 @@ export type Recorder = (instrument: RecordedInstrument, labels: Labels, seconds:
 /** Every metric. The README's table is compared with it. */
 export const instruments: readonly Instrument[] = Object.freeze([...authenticatorInstruments, ...processInstruments])
 
+/** All labels of an instrument: what is of the whole process has no `authenticator`. */
+export const labelsOf = (instrument: Instrument): readonly string[] =>
+  instrument.kind === 'histogram' || 'read' in instrument ? ['authenticator', ...instrument.labels] : instrument.labels
+
 export interface Measurement {
   /** What an instrument says now, with the names of the authenticators. */
   read(instrument: Exclude<Instrument, RecordedInstrument>): Iterable<Sample>

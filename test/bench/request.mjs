@@ -6,7 +6,10 @@ import Koa from 'koa'
 import { createAuthenticator, tlsServerOptions } from 'mtls-identity'
 import { clientCert } from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
+import { traceClients } from 'mtls-identity/opentelemetry'
+import { prometheusMetrics } from 'mtls-identity/prometheus'
 import { createTestPki } from 'mtls-identity/testing'
+import { Registry } from 'prom-client'
 import { fullHandshakes, keptOpen, resumedHandshakes } from './connections.mjs'
 import { heap } from './heap.mjs'
 
@@ -35,6 +38,34 @@ async function inProcess() {
   function toPromise(name, ours) {
     return { name, ours, floor: done, note: 'to a promise of nothing' }
   }
+}
+
+/** Everything that watches at once, beside nobody: a table of its own, because V8 knows the calls of a second authenticator less well. */
+async function watched() {
+  const pki = await createTestPki()
+  const [server, client] = [await pki.server(), await pki.issue()]
+  const policy = { trust: pki.trust, revocation: 'none', watch: false }
+  const alone = createAuthenticator(policy)
+  // The old CA goes: every request is one that the candidate would refuse.
+  const successor = await createTestPki({ name: 'Successor' })
+  const seen = createAuthenticator({ ...policy, candidate: { trust: successor.trust } })
+  prometheusMetrics(new Registry(), seen)
+  traceClients(seen)
+  const [plain, same] = [
+    await requestThrough(tlsServerOptions(alone, server.tls), client),
+    await requestThrough(tlsServerOptions(seen, server.tls), client),
+  ]
+  await alone.authenticate(plain)
+  await seen.authenticate(same)
+  while (seen.candidateReport().pending > 0) await new Promise(setImmediate)
+  return [
+    {
+      name: 'with metrics, spans and a candidate',
+      ours: () => seen.authenticate(same),
+      floor: () => alone.authenticate(plain),
+      note: 'to none of them',
+    },
+  ]
 }
 
 /** What a mount takes of each new request, beside one that does nothing. */
@@ -83,6 +114,7 @@ async function requestThrough(options, client) {
 
 export const tables = [
   { title: 'A remembered TLS session, in process', rows: inProcess },
+  { title: 'A remembered TLS session, in process, watched', rows: watched },
   { title: 'Connections kept open', run: keptOpen },
   { title: 'Full handshakes', run: fullHandshakes },
   { title: 'Resumed handshakes', run: resumedHandshakes },

@@ -11,7 +11,17 @@ import { promisify } from 'node:util'
 
 const repository = join(import.meta.dirname, '../..')
 const bin = (path: string) => join(repository, 'node_modules', path)
-const peers = ['express', 'fast-xml-parser', 'koa', '@types', '@peculiar/x509', 'asn1js', 'reflect-metadata']
+const peers = [
+  '@opentelemetry',
+  '@peculiar/x509',
+  '@types',
+  'asn1js',
+  'express',
+  'fast-xml-parser',
+  'koa',
+  'prom-client',
+  'reflect-metadata',
+]
 
 let folder: string
 let tarball: string
@@ -114,6 +124,7 @@ describe('an application', () => {
     apim: 'report-only',
     oauth: 'not-bound',
     rateLimit: ['publicKeyPin'],
+    metrics: true,
     path: [true, false, 'ERR_CLIENT_CERT_UNKNOWN_ISSUER'],
     errors: [true, true, false, true],
   }

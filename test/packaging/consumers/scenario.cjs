@@ -1,4 +1,4 @@
-// What an application does with the package, with whichever module system brought its ten entries here.
+// What an application does with the package, with whichever module system brought its twelve entries here.
 const https = require('node:https')
 const { once } = require('node:events')
 
@@ -11,7 +11,10 @@ module.exports = async function scenario({
   forKoa,
   apim,
   oauth,
+  opentelemetry,
   path,
+  prometheus,
+  Registry,
   rateLimit,
   rules,
   server,
@@ -24,6 +27,8 @@ module.exports = async function scenario({
   const clients = { alice, bob, stranger, nobody: { tls: {} } }
 
   const authenticator = core.createAuthenticator({ trust: pki.trust, revocation: 'none', log: false })
+  const registry = new Registry()
+  prometheus.prometheusMetrics(registry, authenticator)
   const onlyAlice = core.rules.any(rules.commonName('alice'), rules.dnsName('alice.test'))
 
   const keyOf = rateLimit.rateLimitKey('publicKeyPin')
@@ -59,6 +64,7 @@ module.exports = async function scenario({
     apim: apim.apimPolicy('<validate-client-certificate ignore-error="true" />').mode,
     oauth: oauth.confirmationFailure({ sub: 'x' }),
     rateLimit: [...keys],
+    metrics: /^mtls_identity_decisions_total\{.*outcome="accepted".*\} [1-9]/m.test(await registry.metrics()),
     path: [(await validate(alice)).valid, refused.valid, refused.error?.code],
     errors: [
       refused.error instanceof core.ClientCertError,
@@ -67,14 +73,25 @@ module.exports = async function scenario({
       throwsConfigError(() => core.createAuthenticator({ trust: pki.trust, revocation: 'none', trustStore: '' })),
     ],
     exports: Object.fromEntries(
-      Object.entries({ core, forExpress, forKoa, apim, oauth, path, rateLimit, rules, server, testing }).map(
-        ([name, entry]) => [
-          name,
-          Object.keys(entry)
-            .filter((key) => key !== 'default' && key !== 'module.exports')
-            .sort(),
-        ],
-      ),
+      Object.entries({
+        core,
+        forExpress,
+        forKoa,
+        apim,
+        oauth,
+        opentelemetry,
+        path,
+        prometheus,
+        rateLimit,
+        rules,
+        server,
+        testing,
+      }).map(([name, entry]) => [
+        name,
+        Object.keys(entry)
+          .filter((key) => key !== 'default' && key !== 'module.exports')
+          .sort(),
+      ]),
     ),
   }
   await authenticator.close()

@@ -29,7 +29,9 @@ import { type ApimPolicy, apimPolicy } from 'mtls-identity/apim'
 import * as forExpress from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
 import { type OidcMtls, oidcMtls, requireBoundToken, requireBoundTokenKoa } from 'mtls-identity/oauth'
+import { openTelemetryMetrics, traceClients } from 'mtls-identity/opentelemetry'
 import { type PathProfile, validateCertificationPath } from 'mtls-identity/path'
+import { prometheusMetrics } from 'mtls-identity/prometheus'
 import { addressKey, rateLimitKey } from 'mtls-identity/rate-limit'
 import { all, commonName, custom, dnsName } from 'mtls-identity/rules'
 import {
@@ -39,6 +41,7 @@ import {
   superviseServer,
 } from 'mtls-identity/server'
 import { createTestPki } from 'mtls-identity/testing'
+import { type OpenMetricsContentType, Registry } from 'prom-client'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const same = <A, B>(_: Equal<A, B>) => {}
@@ -287,6 +290,17 @@ rateLimitKey('subject')
 rateLimitKey((who) => who.names.dns)
 // @ts-expect-error an option that does not exist
 rateLimitKey('issuer', { anonymus: () => '' })
+
+// ── Metrics ──────────────────────────────────────────────────────────────────────────────────────────────────────
+const stop: () => void = prometheusMetrics(new Registry(), authenticator)
+prometheusMetrics(new Registry<OpenMetricsContentType>(), { public: authenticator })
+openTelemetryMetrics(authenticator, {})
+traceClients(authenticator, { names: true })
+// @ts-expect-error no registry
+prometheusMetrics({}, authenticator)
+// @ts-expect-error an option that does not exist
+traceClients(authenticator, { name: true })
+stop()
 
 // ── Path ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 async function path(der: Uint8Array) {
