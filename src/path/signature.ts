@@ -134,7 +134,7 @@ function prepare(
   budget?.spendSignature()
   const keyObject = importKey(key)
   if (keyObject === undefined) return refuse('this runtime cannot read the public key of its issuer')
-  return { ...options, keyObject }
+  return { digest: options.digest, padding: options.padding, keyObject }
 }
 
 /** How `node:crypto` is asked; or why it is not, as text. */

@@ -121,13 +121,14 @@ function toPath(
   policies: readonly string[],
   leniency: Leniency | undefined,
 ): CertificationPath {
-  const ends = [...certificates, anchor.certificate].map((certificate) =>
-    leniency?.expired === true && certificate === certificates[0] ? leniency.until - 1000 : certificate.notAfter,
-  )
+  const endOf = (certificate: Certificate) =>
+    leniency?.expired === true && certificate === certificates[0] ? leniency.until - 1000 : certificate.notAfter
+  let notAfter = endOf(anchor.certificate)
+  for (const certificate of certificates) notAfter = Math.min(notAfter, endOf(certificate))
   return Object.freeze({
-    certificates: Object.freeze([...certificates]),
+    certificates: Object.freeze(certificates),
     anchor,
-    notAfter: Math.min(...ends),
+    notAfter,
     policies: Object.freeze(policies),
   }) as CertificationPath
 }
@@ -223,11 +224,9 @@ class CandidatePaths {
 
   #candidates({ issuer }: Certificate): readonly Certificate[] {
     const { presented, configured, memory } = this.#pool
-    const found = [
-      ...this.#presentedBy(issuer, presented),
-      ...(configured?.bySubject(issuer).map((known) => known.certificate) ?? []),
-      ...(memory?.bySubject(issuer) ?? []),
-    ]
+    const found = [...this.#presentedBy(issuer, presented)]
+    for (const { certificate } of configured?.bySubject(issuer) ?? []) found.push(certificate)
+    for (const certificate of memory?.bySubject(issuer) ?? []) found.push(certificate)
     // What was sent is what is remembered, in most cases.
     if (found.every((candidate) => candidate === found[0])) return found.slice(0, 1)
     return [...new Map(found.map((candidate) => [candidate.fingerprint, candidate])).values()]
