@@ -128,7 +128,7 @@ export class DistinguishedName {
   equals(other: DistinguishedName): boolean {
     // Equal octets are equal names; different ones may still be.
     if (this === other || this.isWrittenAs(other)) return true
-    return this.comparisonKey === other.comparisonKey
+    return this.rdns.length === other.rdns.length && this.comparisonKey === other.comparisonKey
   }
 
   /** Text that two names share exactly if they are equal under RFC 5280 §7.1. Made for maps, not for people. */
