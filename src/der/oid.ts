@@ -73,5 +73,6 @@ function remember(bytes: Uint8Array, start: number, end: number, text: string): 
   const slot = slotOf(bytes, start, end)
   // A copy: `slice` of a Buffer, which TLS hands us, would be a view that changes with it.
   rememberedBytes[slot] = Uint8Array.from(bytes.subarray(start, end))
-  rememberedText[slot] = text
+  // As the name of a property V8 keeps each text once, so that comparing two of them, or looking one up, compares no characters.
+  rememberedText[slot] = Object.keys({ [text]: true })[0] as string
 }

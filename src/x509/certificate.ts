@@ -9,7 +9,7 @@ import {
   type SubjectPublicKeyInfo,
 } from './algorithm.js'
 import { type Extension, readExtensionList } from './extension-list.js'
-import { decodeExtension, type Extensions } from './extensions.js'
+import { decodeExtension, Extensions } from './extensions.js'
 import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
 import { readSerialNumber } from './serial-number.js'
@@ -137,7 +137,7 @@ function readExtensions(tbs: DerReader, version: number): readonly Extension[] {
 }
 
 function decodeExtensions(list: readonly Extension[]): Extensions {
-  const extensions: Extensions = {}
+  const extensions = new Extensions()
   for (const extension of list) decodeExtension(extensions, extension)
   return extensions
 }
