@@ -1,3 +1,4 @@
+import { longestRemembered, OctetMemory } from '../der/octet-memory.js'
 import { checkWellFormed, DerError, DerReader, explicit, Tag } from '../der/reader.js'
 import { oid } from './oid.js'
 
@@ -10,17 +11,31 @@ export interface AlgorithmIdentifier {
   readonly der: Uint8Array
 }
 
+/** A service reads the same few again and again, two or three in each certificate. */
+const known = new OctetMemory<AlgorithmIdentifier>()
+
 export function readAlgorithmIdentifier(reader: DerReader): AlgorithmIdentifier {
   const from = reader.position
-  const sequence = reader.enter()
+  reader.expect(Tag.sequence)
+  const { bytes, end } = reader
+  const remembered = known.recall(bytes, from, end)
+  if (remembered !== undefined) return remembered
+  const sequence = reader.inside()
   const identifier = sequence.oid()
-  let parameters: Uint8Array | undefined
-  if (sequence.peek() !== -1) {
-    parameters = sequence.element()
-    if ((sequence.tag & 0x20) !== 0) checkWellFormed(sequence.bytes, sequence.start, sequence.end)
+  const parametersFrom = sequence.position
+  const hasParameters = sequence.peek() !== -1
+  if (hasParameters) {
+    sequence.next()
+    if ((sequence.tag & 0x20) !== 0) checkWellFormed(bytes, sequence.start, sequence.end)
   }
   sequence.finish()
-  return { oid: identifier, parameters, der: reader.bytes.subarray(from, reader.end) }
+  const whole = bytes.subarray(from, end)
+  // A copy, so that what is remembered keeps no certificate alive.
+  const der = whole.length <= longestRemembered ? Uint8Array.from(whole) : whole
+  const parameters = hasParameters ? der.subarray(parametersFrom - from) : undefined
+  const algorithm = Object.freeze({ oid: identifier, parameters, der })
+  known.remember(bytes, from, end, algorithm)
+  return algorithm
 }
 
 /** NULL parameters: two octets. */
