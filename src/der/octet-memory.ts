@@ -25,7 +25,7 @@ export class OctetMemory<T> {
     if (end - start > longestRemembered) return
     const slot = slotOf(bytes, start, end)
     // A copy: `slice` of a Buffer, which TLS hands us, would be a view that changes with it.
-    this.#octets[slot] = Uint8Array.from(bytes.subarray(start, end))
+    this.#octets[slot] = new Uint8Array(bytes.subarray(start, end))
     this.#values[slot] = value
   }
 }

@@ -256,7 +256,7 @@ const tooLong = ({ maxIntermediates }: ResolvedProfile) =>
 
 /** RFC 4158 §2.4.1: the same name with the same key twice in one path is a loop. */
 const isSameEntity = (a: Certificate, b: Certificate) =>
-  a === b || (Buffer.compare(a.publicKey.der, b.publicKey.der) === 0 && a.subject.equals(b.subject))
+  a === b || (a.publicKey.isWrittenAs(b.publicKey) && a.subject.equals(b.subject))
 
 /** Those whose key identifier agrees come first (RFC 4158 §3.5.12); the others stay candidates, because it is a hint only. */
 function anchorsFor({ issuer, extensions }: Certificate, trust: TrustSnapshot): readonly TrustAnchor[] {
