@@ -39,9 +39,9 @@ console.log(`Node ${process.version}, OpenSSL ${process.versions.openssl}, ${cpu
 const started = performance.now()
 for (const name of names) {
   const { tables, after } = await suites[name]()
-  for (const { title, rounds: most = rounds, rows } of tables) {
+  for (const { title, rounds: most = rounds, rows, collect } of tables) {
     if (values.only !== undefined && !title.toLowerCase().includes(values.only.toLowerCase())) continue
-    await measure(title, await rows(), Math.min(rounds, most))
+    await measure(title, await rows(), Math.min(rounds, most), collect)
   }
   if (values.only === undefined) await after?.()
 }
