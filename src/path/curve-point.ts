@@ -36,14 +36,14 @@ export function isOnCurve({ facts, key }: SubjectPublicKeyInfo): boolean {
   if (curve === undefined || key[0] !== 4) return true
   const { p, b } = curve
   const half = (key.length - 1) / 2
-  const x = unsigned(key, 1, 1 + half)
-  const y = unsigned(key, 1 + half, key.length)
+  const view = new DataView(key.buffer, key.byteOffset, key.length)
+  const x = unsigned(view, 1, 1 + half)
+  const y = unsigned(view, 1 + half, key.length)
   return x < p && y < p && (y * y - (x * x - 3n) * x - b) % p === 0n
 }
 
 /** By words of 64 bits: a third of the time it takes to write hexadecimal and read it again. P-521 begins with two octets more. */
-function unsigned(octets: Uint8Array, start: number, end: number): bigint {
-  const view = new DataView(octets.buffer, octets.byteOffset, octets.length)
+function unsigned(view: DataView, start: number, end: number): bigint {
   const odd = (end - start) % 8
   let value = odd === 0 ? 0n : BigInt(view.getUint16(start))
   for (let at = start + odd; at < end; at += 8) value = (value << 64n) | view.getBigUint64(at)
