@@ -135,6 +135,7 @@ export class DistinguishedName {
     // Equal octets are equal names; different ones may still be.
     if (this === other || this.isWrittenAs(other)) return true
     if (this.rdns.length !== other.rdns.length) return false
+    if (this.#key !== undefined && other.#key !== undefined) return this.#key === other.#key
     // From the most specific on, where names of one organisation differ: most comparisons end with the first.
     for (let i = this.rdns.length - 1; i >= 0; i--) {
       if (rdnKey(this.rdns[i] as RelativeDistinguishedName) !== rdnKey(other.rdns[i] as RelativeDistinguishedName))
