@@ -85,7 +85,7 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
     const paths = verifiedPaths(endEntity, trust, pool, profile, at)
     const checker = input.crls === undefined ? 'none' : await suppliedCrls(input.crls)
     const { path } = await firstUnrevoked(paths, checker, at, { profile, pool })
-    const octets = [...path.certificates, path.anchor.certificate].map(({ der }) => Uint8Array.from(der))
+    const octets = [...path.certificates, path.anchor.certificate].map(({ der }) => new Uint8Array(der))
     return { valid: true, path: octets, policies: path.policies }
   } catch (error) {
     if (isClientCertError(error)) return { valid: false, error }

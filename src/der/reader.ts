@@ -191,11 +191,16 @@ export class DerReader {
 
   /** BIT STRING whose length in bits is a multiple of eight: signatures and keys. */
   bitStringOctets(tag: number = Tag.bitString): Uint8Array {
+    return this.bytes.subarray(this.bitStringStart(tag), this.end)
+  }
+
+  /** The same as a place: where those octets begin. They end at `end`. */
+  bitStringStart(tag: number = Tag.bitString): number {
     this.expect(tag)
     if (this.end === this.start || this.bytes[this.start] !== 0) {
       throw new DerError('BIT STRING is not whole octets', this.start)
     }
-    return this.bytes.subarray(this.start + 1, this.end)
+    return this.start + 1
   }
 
   /**

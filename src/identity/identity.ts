@@ -198,7 +198,7 @@ class Identity extends Summary implements ClientIdentity {
 
   extension(identifier: string): { readonly critical: boolean; readonly value: Uint8Array } | undefined {
     const found = this.#endEntity.extensionList.find(({ oid }) => oid === identifier)
-    return found && Object.freeze({ critical: found.critical, value: Uint8Array.from(found.value) })
+    return found && Object.freeze({ critical: found.critical, value: new Uint8Array(found.value) })
   }
 
   get issuerCertificate(): CertificateSummary | undefined {
@@ -208,7 +208,7 @@ class Identity extends Summary implements ClientIdentity {
 
   get certificate(): { readonly der: Uint8Array; readonly pem: string } {
     const { der } = this.#endEntity
-    return Object.freeze({ der: Uint8Array.from(der), pem: formatPem('CERTIFICATE', der) })
+    return Object.freeze({ der: new Uint8Array(der), pem: formatPem('CERTIFICATE', der) })
   }
 
   get chain(): readonly CertificateSummary[] {

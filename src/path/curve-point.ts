@@ -35,11 +35,17 @@ export function isOnCurve({ facts, key }: SubjectPublicKeyInfo): boolean {
   const curve = facts.type === 'EC' && facts.curve !== undefined ? curves.get(facts.curve) : undefined
   if (curve === undefined || key[0] !== 4) return true
   const { p, b } = curve
-  const octets = Buffer.from(key.buffer, key.byteOffset, key.length)
   const half = (key.length - 1) / 2
-  const x = integer(octets, 1, 1 + half)
-  const y = integer(octets, 1 + half, key.length)
+  const view = new DataView(key.buffer, key.byteOffset, key.length)
+  const x = unsigned(view, 1, 1 + half)
+  const y = unsigned(view, 1 + half, key.length)
   return x < p && y < p && (y * y - (x * x - 3n) * x - b) % p === 0n
 }
 
-const integer = (octets: Buffer, start: number, end: number) => BigInt(`0x${octets.toString('hex', start, end)}`)
+/** By words of 64 bits: a third of the time it takes to write hexadecimal and read it again. P-521 begins with two octets more. */
+function unsigned(view: DataView, start: number, end: number): bigint {
+  const odd = (end - start) % 8
+  let value = odd === 0 ? 0n : BigInt(view.getUint16(start))
+  for (let at = start + odd; at < end; at += 8) value = (value << 64n) | view.getBigUint64(at)
+  return value
+}

@@ -15,25 +15,25 @@ type Treatment =
   | 'issuers-only'
 
 /** RFC 5280 §4.2: one row an extension. Whatever is not in the table is refused if critical and ignored if not. */
-const treatments: { readonly [oid: string]: Treatment } = {
-  [oid.authorityKeyIdentifier]: 'non-critical', // §4.2.1.1
-  [oid.subjectKeyIdentifier]: 'non-critical', // §4.2.1.2
-  [oid.keyUsage]: 'processed', // §4.2.1.3
-  [oid.certificatePolicies]: 'processed', // §4.2.1.4
-  [oid.policyMappings]: 'processed', // §4.2.1.5
-  [oid.subjectAltName]: 'processed', // §4.2.1.6: identity reads every form
-  [oid.issuerAltName]: 'non-critical', // §4.2.1.7
-  [oid.basicConstraints]: 'processed', // §4.2.1.9
-  [oid.nameConstraints]: 'issuers-only', // §4.2.1.10
-  [oid.policyConstraints]: 'processed', // §4.2.1.11
-  [oid.extKeyUsage]: 'processed', // §4.2.1.12
-  [oid.cRLDistributionPoints]: 'processed', // §4.2.1.13: revocation reads it; criticality does not matter to the path
-  [oid.inhibitAnyPolicy]: 'processed', // §4.2.1.14
-  [oid.freshestCRL]: 'non-critical', // §4.2.1.15
-  [oid.authorityInfoAccess]: 'non-critical', // §4.2.2.1
-  [oid.subjectInfoAccess]: 'non-critical', // §4.2.2.2
-  [oid.noRevAvail]: 'non-critical', // RFC 9608
-}
+const treatments: ReadonlyMap<string, Treatment> = new Map([
+  [oid.authorityKeyIdentifier, 'non-critical'], // §4.2.1.1
+  [oid.subjectKeyIdentifier, 'non-critical'], // §4.2.1.2
+  [oid.keyUsage, 'processed'], // §4.2.1.3
+  [oid.certificatePolicies, 'processed'], // §4.2.1.4
+  [oid.policyMappings, 'processed'], // §4.2.1.5
+  [oid.subjectAltName, 'processed'], // §4.2.1.6: identity reads every form
+  [oid.issuerAltName, 'non-critical'], // §4.2.1.7
+  [oid.basicConstraints, 'processed'], // §4.2.1.9
+  [oid.nameConstraints, 'issuers-only'], // §4.2.1.10
+  [oid.policyConstraints, 'processed'], // §4.2.1.11
+  [oid.extKeyUsage, 'processed'], // §4.2.1.12
+  [oid.cRLDistributionPoints, 'processed'], // §4.2.1.13: revocation reads it; criticality does not matter to the path
+  [oid.inhibitAnyPolicy, 'processed'], // §4.2.1.14
+  [oid.freshestCRL, 'non-critical'], // §4.2.1.15
+  [oid.authorityInfoAccess, 'non-critical'], // §4.2.2.1
+  [oid.subjectInfoAccess, 'non-critical'], // §4.2.2.2
+  [oid.noRevAvail, 'non-critical'], // RFC 9608
+])
 
 /** §6.1.4 (o), §6.1.5 (f): every critical extension was processed. */
 export function checkExtensions(certificate: Certificate, depth: number): void {
@@ -69,12 +69,16 @@ export function refuseExtension(certificate: Certificate, identifier: string, de
 /** The same for one of them. */
 export function checkExtension(certificate: Certificate, extension: Extension, depth: number): void {
   const { oid: identifier, critical } = extension
-  const treatment = treatments[identifier]
-  const refuse = (reason: string) => refuseExtension(certificate, identifier, depth, reason)
-  if (treatment === 'issuers-only' && !mayIssue(certificate))
-    throw refuse(`${extensionName(identifier)} is for CA certificates`)
-  if (critical && treatment === undefined) throw refuse('it is not known here')
-  if (critical && treatment === 'non-critical') throw refuse(`${extensionName(identifier)} must not be critical`)
+  const treatment = treatments.get(identifier)
+  const reason =
+    treatment === 'issuers-only' && !mayIssue(certificate)
+      ? `${extensionName(identifier)} is for CA certificates`
+      : critical && treatment === undefined
+        ? 'it is not known here'
+        : critical && treatment === 'non-critical'
+          ? `${extensionName(identifier)} must not be critical`
+          : undefined
+  if (reason !== undefined) throw refuseExtension(certificate, identifier, depth, reason)
 }
 
 /** §4.2.1.1, §4.2.1.2: a CA states its key identifier, and what it issues states the issuer's. */
@@ -110,12 +114,13 @@ export function checkKeyCertSign(certificate: Certificate, depth: number): void 
 
 /** The end entity: version, not a CA, and made for this purpose. */
 export function checkEndEntity(certificate: Certificate, profile: ResolvedProfile): void {
-  const { subject, version, isSelfIssued, extensions } = certificate
+  const { subject, version, extensions } = certificate
   if (version !== 3 && !profile.allowVersion1) {
     throw deny('ERR_CLIENT_CERT_VERSION', { subject: subject.toString(), version }, { depth: 0 })
   }
   if (mayIssue(certificate) && !profile.allowCaAsClient) {
-    throw deny('ERR_CLIENT_CERT_CA_AS_CLIENT', { subject: subject.toString(), selfIssued: isSelfIssued }, { depth: 0 })
+    const detail = { subject: subject.toString(), selfIssued: certificate.isSelfIssued }
+    throw deny('ERR_CLIENT_CERT_CA_AS_CLIENT', detail, { depth: 0 })
   }
   checkClientKeyUsage(certificate, profile)
   checkClientExtendedKeyUsage(certificate, extensions.extKeyUsage, profile)

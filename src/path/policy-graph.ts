@@ -7,7 +7,7 @@ import { refuseExtension } from './extension-profile.js'
 /** A node of the graph: a policy that is valid at one depth, and the policies one depth up that lead to it. */
 interface Node {
   /** undefined: its parent is anyPolicy, which is to say that the policy is one of the trust anchor's domain. */
-  parents: Set<string> | undefined
+  readonly parents: ReadonlySet<string> | readonly [string] | undefined
 }
 
 /** The valid policies of one depth. */
@@ -25,6 +25,8 @@ export class PolicyGraph {
   readonly #budget: Budget
   /** What the certificates issued next may assert: the last level after mapping. */
   #expected: Level = anything
+  /** Without a mapping each policy is expected under its own name. */
+  #isMapped = false
 
   constructor(budget: Budget) {
     this.#budget = budget
@@ -38,26 +40,38 @@ export class PolicyGraph {
   /** RFC 9618 §5.3, RFC 5280 §6.1.3 (d) and (e): what a certificate asserts, of what was expected of it. */
   addCertificate({ extensions }: Certificate, anyPolicyCounts: boolean): void {
     const expected = this.#expected
-    const asserted = extensions.certificatePolicies?.map(({ policyIdentifier }) => policyIdentifier)
+    const asserted = extensions.certificatePolicies
     if (asserted === undefined) {
-      this.#levels.push(nothing)
-      this.#expected = nothing
+      this.#expect(nothing)
       return
     }
     const level: Level = { nodes: new Map(), hasAnyPolicy: false }
-    const assertsAny = asserted.includes(oid.anyPolicy) && anyPolicyCounts
-    const concrete = new Set(asserted.filter((policy) => policy !== oid.anyPolicy))
-    // (d)(1)(i), (d)(2): a policy that was expected is valid if it is asserted, or any is.
-    for (const [policy, node] of expected.nodes) {
-      if (concrete.has(policy) || assertsAny) this.#add(level, policy, node.parents)
+    let assertsAny = false
+    for (const { policyIdentifier: policy } of asserted) {
+      if (policy === oid.anyPolicy) assertsAny = anyPolicyCounts
+      // (d)(1)(i): a policy that was expected is valid if it is asserted.
+      else if (expected.nodes.has(policy)) this.#add(level, policy, this.#parentsOf(policy))
+      // (d)(1)(ii): anyPolicy one depth up lets every asserted policy begin here.
+      else if (expected.hasAnyPolicy) this.#add(level, policy, undefined)
     }
-    // (d)(1)(ii): anyPolicy one depth up lets every asserted policy begin here.
-    if (expected.hasAnyPolicy) {
-      for (const policy of concrete) if (!level.nodes.has(policy)) this.#add(level, policy, undefined)
+    if (assertsAny) {
+      // (d)(2): it asserts whatever else was expected.
+      for (const policy of expected.nodes.keys()) {
+        if (!level.nodes.has(policy)) this.#add(level, policy, this.#parentsOf(policy))
+      }
+      level.hasAnyPolicy = expected.hasAnyPolicy
     }
-    level.hasAnyPolicy = expected.hasAnyPolicy && assertsAny
+    this.#expect(level)
+  }
+
+  #expect(level: Level): void {
     this.#levels.push(level)
-    this.#expected = identity(level)
+    this.#expected = level
+    this.#isMapped = false
+  }
+
+  #parentsOf(policy: string): Node['parents'] {
+    return this.#isMapped ? this.#expected.nodes.get(policy)?.parents : [policy]
   }
 
   /** RFC 5280 §6.1.4 (a) and (b): what the issuer's policies are called below it. */
@@ -72,10 +86,9 @@ export class PolicyGraph {
     if (!mappingAllowed) {
       // (b)(2): a policy that would be mapped ends here.
       for (const policy of mapped) level.nodes.delete(policy)
-      this.#expected = identity(level)
       return
     }
-    const next: Level = { nodes: new Map(), hasAnyPolicy: level.hasAnyPolicy }
+    const next = { nodes: new Map<string, { parents: Set<string> }>(), hasAnyPolicy: level.hasAnyPolicy }
     for (const policy of level.nodes.keys()) if (!mapped.has(policy)) this.#connect(next, policy, policy)
     for (const { issuerDomainPolicy, subjectDomainPolicy } of policyMappings) {
       // (b)(1): under anyPolicy a mapped policy is valid although nobody asserted it.
@@ -83,6 +96,7 @@ export class PolicyGraph {
       if (level.nodes.has(issuerDomainPolicy)) this.#connect(next, subjectDomainPolicy, issuerDomainPolicy)
     }
     this.#expected = next
+    this.#isMapped = true
   }
 
   /**
@@ -103,7 +117,7 @@ export class PolicyGraph {
     const last = this.#levels.at(-1)
     if (last === undefined || last.hasAnyPolicy) found.add(oid.anyPolicy)
     let reached = new Set(last?.nodes.keys())
-    for (let depth = this.#levels.length - 1; depth >= 0; depth--) {
+    for (let depth = this.#levels.length - 1; depth >= 0 && reached.size > 0; depth--) {
       const { nodes } = this.#levels[depth] as Level
       const above = new Set<string>()
       for (const policy of reached) {
@@ -117,15 +131,18 @@ export class PolicyGraph {
     return found
   }
 
-  #add(level: Level, policy: string, parents: Set<string> | undefined): void {
+  #add(level: Level, policy: string, parents: Node['parents']): void {
     this.#budget.spendPolicyNode()
     level.nodes.set(policy, { parents })
   }
 
-  #connect(next: Level, policy: string, parent: string): void {
-    const known = next.nodes.get(policy)
-    if (known === undefined) this.#add(next, policy, new Set([parent]))
-    else known.parents?.add(parent)
+  #connect({ nodes }: { nodes: Map<string, { parents: Set<string> }> }, policy: string, parent: string): void {
+    const known = nodes.get(policy)
+    if (known !== undefined) known.parents.add(parent)
+    else {
+      this.#budget.spendPolicyNode()
+      nodes.set(policy, { parents: new Set([parent]) })
+    }
   }
 }
 
@@ -134,14 +151,6 @@ const anything: Level = { nodes: new Map(), hasAnyPolicy: true }
 
 /** No policy is valid. Shared, because it is what most private paths consist of; nothing writes to it. */
 const nothing: Level = { nodes: new Map(), hasAnyPolicy: false }
-
-/** Without a mapping each policy is expected under its own name. */
-function identity(level: Level): Level {
-  const nodes = new Map(
-    [...level.nodes.keys()].map((policy): [string, Node] => [policy, { parents: new Set([policy]) }]),
-  )
-  return { nodes, hasAnyPolicy: level.hasAnyPolicy }
-}
 
 const mapsAnyPolicy = ({ issuerDomainPolicy, subjectDomainPolicy }: PolicyMapping) =>
   issuerDomainPolicy === oid.anyPolicy || subjectDomainPolicy === oid.anyPolicy

@@ -108,9 +108,15 @@ export interface ResolvedProfile extends Omit<PathProfile, 'signatureAlgorithms'
   readonly initialPolicySet: ReadonlySet<string> | undefined
 }
 
+/** Made once: the path API is asked with it again and again. */
+let strict: ResolvedProfile | undefined
+
 /** Throws {@link ClientCertConfigError} for an unknown field or a value out of range. */
 export function resolveProfile(profile: 'strict' | 'compatible' | Partial<PathProfile> = 'strict'): ResolvedProfile {
-  if (profile === 'strict') return digest(strictProfile)
+  if (profile === 'strict') {
+    strict ??= digest(strictProfile)
+    return strict
+  }
   if (profile === 'compatible') return digest(compatibleProfile)
   if (typeof profile !== 'object' || profile === null) {
     throw new ClientCertConfigError(

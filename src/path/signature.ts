@@ -124,7 +124,7 @@ function prepare(
   const name = algorithm?.name ?? signatureAlgorithm.oid
   const refuse = (reason: string): SignatureVerdict => ({ verdict: 'refused', algorithm: name, reason })
   // RFC 5280 §4.1.1.2, §5.1.1.2: the algorithm outside is the one that was signed, octet for octet.
-  if (Buffer.compare(signatureAlgorithm.der, tbsSignature.der) !== 0)
+  if (signatureAlgorithm !== tbsSignature && Buffer.compare(signatureAlgorithm.der, tbsSignature.der) !== 0)
     return refuse('the algorithm inside the signed part is another one')
   if (algorithm === undefined) return refuse('it is not known here')
   if (!profile.signatureAlgorithms.has(signatureAlgorithm.oid)) return refuse('it is not accepted')
@@ -134,7 +134,7 @@ function prepare(
   budget?.spendSignature()
   const keyObject = importKey(key)
   if (keyObject === undefined) return refuse('this runtime cannot read the public key of its issuer')
-  return { ...options, keyObject }
+  return { digest: options.digest, padding: options.padding, keyObject }
 }
 
 /** How `node:crypto` is asked; or why it is not, as text. */

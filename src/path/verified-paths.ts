@@ -121,13 +121,14 @@ function toPath(
   policies: readonly string[],
   leniency: Leniency | undefined,
 ): CertificationPath {
-  const ends = [...certificates, anchor.certificate].map((certificate) =>
-    leniency?.expired === true && certificate === certificates[0] ? leniency.until - 1000 : certificate.notAfter,
-  )
+  const endOf = (certificate: Certificate) =>
+    leniency?.expired === true && certificate === certificates[0] ? leniency.until - 1000 : certificate.notAfter
+  let notAfter = endOf(anchor.certificate)
+  for (const certificate of certificates) notAfter = Math.min(notAfter, endOf(certificate))
   return Object.freeze({
-    certificates: Object.freeze([...certificates]),
+    certificates: Object.freeze(certificates),
     anchor,
-    notAfter: Math.min(...ends),
+    notAfter,
     policies: Object.freeze(policies),
   }) as CertificationPath
 }
@@ -223,11 +224,9 @@ class CandidatePaths {
 
   #candidates({ issuer }: Certificate): readonly Certificate[] {
     const { presented, configured, memory } = this.#pool
-    const found = [
-      ...this.#presentedBy(issuer, presented),
-      ...(configured?.bySubject(issuer).map((known) => known.certificate) ?? []),
-      ...(memory?.bySubject(issuer) ?? []),
-    ]
+    const found = [...this.#presentedBy(issuer, presented)]
+    for (const { certificate } of configured?.bySubject(issuer) ?? []) found.push(certificate)
+    for (const certificate of memory?.bySubject(issuer) ?? []) found.push(certificate)
     // What was sent is what is remembered, in most cases.
     if (found.every((candidate) => candidate === found[0])) return found.slice(0, 1)
     return [...new Map(found.map((candidate) => [candidate.fingerprint, candidate])).values()]
@@ -257,7 +256,7 @@ const tooLong = ({ maxIntermediates }: ResolvedProfile) =>
 
 /** RFC 4158 §2.4.1: the same name with the same key twice in one path is a loop. */
 const isSameEntity = (a: Certificate, b: Certificate) =>
-  a === b || (Buffer.compare(a.publicKey.der, b.publicKey.der) === 0 && a.subject.equals(b.subject))
+  a === b || (a.publicKey.isWrittenAs(b.publicKey) && a.subject.equals(b.subject))
 
 /** Those whose key identifier agrees come first (RFC 4158 §3.5.12); the others stay candidates, because it is a hint only. */
 function anchorsFor({ issuer, extensions }: Certificate, trust: TrustSnapshot): readonly TrustAnchor[] {

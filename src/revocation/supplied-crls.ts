@@ -27,7 +27,7 @@ export async function suppliedCrls(ders: readonly Uint8Array[]): Promise<Revocat
 async function read(der: Uint8Array): Promise<KnownCrl | undefined> {
   const before = await known.get(der)
   if (before !== undefined && Buffer.compare(before.crl.der, der) === 0) return before
-  const reading = index(Uint8Array.from(der))
+  const reading = index(new Uint8Array(der))
   known.set(der, reading)
   return reading
 }

@@ -16,7 +16,17 @@ export function parseBundle(where: string, content: string | Uint8Array, use: Bu
   const blocks = blocksOf(where, content)
   if (blocks.length === 0)
     throw new ClientCertConfigError(`${where}: holds no certificate — write the CA of your clients there`)
-  return blocks.map((block, index) => readBlock(where, block, index, blocks.length, use))
+  return sideBySide(blocks).map((block, index) => readBlock(where, block, index, blocks.length, use))
+}
+
+/** In memory that only the certificates of this bundle have, and have together: they are trusted, and forgotten, together. */
+function sideBySide(blocks: readonly PemBlock[]): PemBlock[] {
+  const memory = Buffer.concat(blocks.map(({ bytes }) => bytes))
+  let end = 0
+  return blocks.map(({ label, bytes, line }) => {
+    end += bytes.length
+    return { label, bytes: memory.subarray(end - bytes.length, end), line }
+  })
 }
 
 function blocksOf(where: string, content: string | Uint8Array): PemBlock[] {
@@ -62,7 +72,7 @@ function readBlock(where: string, block: PemBlock, index: number, count: number,
   if (foreign !== undefined) throw new ClientCertConfigError(`${place} is ${foreign}`)
   let certificate: Certificate
   try {
-    certificate = Certificate.parse(block.bytes)
+    certificate = Certificate.parseInPlace(block.bytes)
   } catch (error) {
     if (!isClientCertError(error)) throw error
     throw new ClientCertConfigError(`${place}: ${error.help}`, { cause: error })

@@ -127,7 +127,7 @@ function textPart(option: string, text: string, name: string | undefined, use: B
 }
 
 function bytesPart(option: string, bytes: Uint8Array, name: string | undefined, use: BundleUse): Part {
-  const copy = Uint8Array.from(bytes)
+  const copy = new Uint8Array(bytes)
   return { where: 'octets', name, use, load: () => sort(parseBundle(option, copy, use), name, use) }
 }
 

@@ -1,3 +1,4 @@
+import { longestRemembered, OctetMemory } from '../der/octet-memory.js'
 import { checkWellFormed, DerError, DerReader, explicit, Tag } from '../der/reader.js'
 import { oid } from './oid.js'
 
@@ -10,17 +11,31 @@ export interface AlgorithmIdentifier {
   readonly der: Uint8Array
 }
 
+/** A service reads the same few again and again, two or three in each certificate. */
+const known = new OctetMemory<AlgorithmIdentifier>()
+
 export function readAlgorithmIdentifier(reader: DerReader): AlgorithmIdentifier {
   const from = reader.position
-  const sequence = reader.enter()
+  reader.expect(Tag.sequence)
+  const { bytes, end } = reader
+  const remembered = known.recall(bytes, from, end)
+  if (remembered !== undefined) return remembered
+  const sequence = reader.inside()
   const identifier = sequence.oid()
-  let parameters: Uint8Array | undefined
-  if (sequence.peek() !== -1) {
-    parameters = sequence.element()
-    if ((sequence.tag & 0x20) !== 0) checkWellFormed(sequence.bytes, sequence.start, sequence.end)
+  const parametersFrom = sequence.position
+  const hasParameters = sequence.peek() !== -1
+  if (hasParameters) {
+    sequence.next()
+    if ((sequence.tag & 0x20) !== 0) checkWellFormed(bytes, sequence.start, sequence.end)
   }
   sequence.finish()
-  return { oid: identifier, parameters, der: reader.bytes.subarray(from, reader.end) }
+  const whole = bytes.subarray(from, end)
+  // A copy, so that what is remembered keeps no certificate alive.
+  const der = whole.length <= longestRemembered ? new Uint8Array(whole) : whole
+  const parameters = hasParameters ? der.subarray(parametersFrom - from) : undefined
+  const algorithm = Object.freeze({ oid: identifier, parameters, der })
+  known.remember(bytes, from, end, algorithm)
+  return algorithm
 }
 
 /** NULL parameters: two octets. */
@@ -44,23 +59,44 @@ export type PublicKeyFacts =
   | { readonly type: 'unknown'; readonly oid: string }
 
 /** RFC 5280 §4.1.2.7. */
-export interface SubjectPublicKeyInfo {
-  /** The SubjectPublicKeyInfo whole: what is hashed for a pin and given to `node:crypto`. */
-  readonly der: Uint8Array
-  /** Contents of subjectPublicKey without the unused-bits octet. */
-  readonly key: Uint8Array
+export class SubjectPublicKeyInfo {
   readonly facts: PublicKeyFacts
   /** @internal What the room that verifies signatures made of it. A field and not a WeakMap, which the collector walks again and again. */
-  imported?: unknown
-}
+  imported: unknown = undefined
+  readonly #bytes: Uint8Array
+  readonly #start: number
+  readonly #keyStart: number
+  readonly #end: number
 
-export function readSubjectPublicKeyInfo(reader: DerReader): SubjectPublicKeyInfo {
-  const from = reader.position
-  const sequence = reader.enter()
-  const algorithm = readAlgorithmIdentifier(sequence)
-  const key = sequence.bitStringOctets()
-  sequence.finish()
-  return { der: reader.bytes.subarray(from, reader.end), key, facts: publicKeyFacts(algorithm, key, from) }
+  /** Reads the one the cursor stands on. Throws {@link DerError}. */
+  constructor(reader: DerReader) {
+    this.#bytes = reader.bytes
+    this.#start = reader.position
+    const sequence = reader.enter()
+    this.#end = reader.end
+    const algorithm = readAlgorithmIdentifier(sequence)
+    this.#keyStart = sequence.bitStringStart()
+    sequence.finish()
+    this.facts = publicKeyFacts(algorithm, this.key, this.#start)
+  }
+
+  /** The SubjectPublicKeyInfo whole: what is hashed for a pin and given to `node:crypto`. */
+  get der(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end)
+  }
+
+  /** The same octets. A loop: two keys differ soon, and to ask for a comparison of buffers takes longer than to find out. */
+  isWrittenAs(other: SubjectPublicKeyInfo): boolean {
+    const length = this.#end - this.#start
+    if (other.#end - other.#start !== length) return false
+    for (let i = 0; i < length; i++) if (this.#bytes[this.#start + i] !== other.#bytes[other.#start + i]) return false
+    return true
+  }
+
+  /** Contents of subjectPublicKey without the unused-bits octet. */
+  get key(): Uint8Array {
+    return this.#bytes.subarray(this.#keyStart, this.#end)
+  }
 }
 
 function publicKeyFacts({ oid: type, parameters }: AlgorithmIdentifier, key: Uint8Array, at: number): PublicKeyFacts {

@@ -2,14 +2,9 @@ import { hash } from 'node:crypto'
 import { DerError, DerReader, explicit, implicit } from '../der/reader.js'
 import { deny } from '../errors.js'
 import { limits } from '../limits.js'
-import {
-  type AlgorithmIdentifier,
-  readAlgorithmIdentifier,
-  readSubjectPublicKeyInfo,
-  type SubjectPublicKeyInfo,
-} from './algorithm.js'
+import { type AlgorithmIdentifier, readAlgorithmIdentifier, SubjectPublicKeyInfo } from './algorithm.js'
 import { type Extension, readExtensionList } from './extension-list.js'
-import { decodeExtension, type Extensions } from './extensions.js'
+import { decodeExtension, Extensions } from './extensions.js'
 import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
 import { readSerialNumber } from './serial-number.js'
@@ -20,8 +15,6 @@ import { readSerialNumber } from './serial-number.js'
  */
 export class Certificate {
   readonly der: Uint8Array
-  /** The signed part, TBSCertificate. */
-  readonly tbs: Uint8Array
   /** 1, 2 or 3. */
   readonly version: number
   /** INTEGER contents, two's complement. */
@@ -38,7 +31,10 @@ export class Certificate {
   /** The algorithm the signed part names; RFC 5280 §4.1.1.2 wants it equal to `signatureAlgorithm`. */
   readonly tbsSignature: AlgorithmIdentifier
   readonly signatureAlgorithm: AlgorithmIdentifier
-  readonly signature: Uint8Array
+  // Places in `der` instead of views of it: a view takes a hundred octets, and a store has thousands of certificates it verifies nothing of.
+  readonly #tbsStart: number
+  readonly #tbsEnd: number
+  readonly #signatureStart: number
   #fingerprint: string | undefined
   #isSelfIssued: boolean | undefined
 
@@ -46,12 +42,12 @@ export class Certificate {
     const outer = new DerReader(der)
     const certificate = outer.enter()
     outer.finish()
-    const tbsStart = certificate.position
+    this.#tbsStart = certificate.position
     const tbs = certificate.enter()
+    this.#tbsEnd = certificate.end
     this.der = der
-    this.tbs = der.subarray(tbsStart, certificate.end)
     this.signatureAlgorithm = readAlgorithmIdentifier(certificate)
-    this.signature = certificate.bitStringOctets()
+    this.#signatureStart = certificate.bitStringStart()
     certificate.finish()
 
     this.version = readVersion(tbs)
@@ -65,7 +61,7 @@ export class Certificate {
     if (this.notAfter < this.notBefore) throw new DerError('notAfter is before notBefore', validity.start)
     validity.finish()
     this.subject = DistinguishedName.read(tbs)
-    this.publicKey = readSubjectPublicKeyInfo(tbs)
+    this.publicKey = new SubjectPublicKeyInfo(tbs)
     skipUniqueIdentifiers(tbs, this.version)
     this.extensionList = readExtensions(tbs, this.version)
     tbs.finish()
@@ -79,20 +75,33 @@ export class Certificate {
    * @param depth where in a presented chain it stands, for the refusal; 0 is the end entity
    */
   static parse(der: Uint8Array, depth?: number): Certificate {
-    if (der.length > limits.certificateBytes) {
-      const reason = `longer than ${limits.certificateBytes} octets`
-      throw deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason }, { depth })
-    }
+    checkLength(der, depth)
+    // Memory of its own: a slab shared with other buffers would be kept as a whole for as long as the certificate is.
+    const copy = Buffer.allocUnsafeSlow(der.length)
+    copy.set(der)
+    return Certificate.parseInPlace(copy, depth)
+  }
+
+  /** The same of octets that nobody else can change: they are not copied. */
+  static parseInPlace(der: Uint8Array, depth?: number): Certificate {
+    checkLength(der, depth)
     try {
-      // Memory of its own: a slab shared with other buffers would be kept as a whole for as long as the certificate is.
-      const copy = Buffer.allocUnsafeSlow(der.length)
-      copy.set(der)
-      return new Certificate(copy)
+      return new Certificate(der)
     } catch (error) {
       if (!(error instanceof DerError)) throw error
       const { message: reason, offset } = error
       throw deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason, offset }, { depth })
     }
+  }
+
+  /** The signed part, TBSCertificate. */
+  get tbs(): Uint8Array {
+    return this.der.subarray(this.#tbsStart, this.#tbsEnd)
+  }
+
+  /** The last octets of all (§4.1). */
+  get signature(): Uint8Array {
+    return this.der.subarray(this.#signatureStart)
   }
 
   /** SHA-256 of the DER, lower-case hex. */
@@ -106,6 +115,12 @@ export class Certificate {
     this.#isSelfIssued ??= this.subject.equals(this.issuer)
     return this.#isSelfIssued
   }
+}
+
+function checkLength({ length }: Uint8Array, depth: number | undefined): void {
+  if (length <= limits.certificateBytes) return
+  const reason = `longer than ${limits.certificateBytes} octets`
+  throw deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason }, { depth })
 }
 
 /** §4.1.2.1; X.690 §11.5 forbids writing the DEFAULT. */
@@ -137,7 +152,7 @@ function readExtensions(tbs: DerReader, version: number): readonly Extension[] {
 }
 
 function decodeExtensions(list: readonly Extension[]): Extensions {
-  const extensions: Extensions = {}
+  const extensions = new Extensions()
   for (const extension of list) decodeExtension(extensions, extension)
   return extensions
 }

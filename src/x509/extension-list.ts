@@ -46,5 +46,6 @@ export function readExtensionList(sequence: DerReader): readonly Extension[] {
     item.finish()
     list.push(new Extension(identifier, critical === true, item.bytes, item.start, item.end))
   } while (sequence.peek() !== -1)
-  return list
+  // A list that grew keeps room for sixteen more, and stores hold many certificates.
+  return list.slice()
 }

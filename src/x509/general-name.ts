@@ -17,6 +17,25 @@ export type GeneralName =
   | { readonly type: 'iPAddress'; readonly value: string; readonly octets: Uint8Array }
   | { readonly type: 'registeredID'; readonly value: string }
 
+/** A name that is ASCII text: screened when it was read, made a string when somebody asks for it, which most readers of a certificate do not. */
+export class TextName {
+  readonly type: 'rfc822Name' | 'dNSName' | 'uniformResourceIdentifier'
+  readonly #bytes: Uint8Array
+  readonly #start: number
+  readonly #end: number
+
+  constructor(type: TextName['type'], { bytes, start, end }: DerReader) {
+    this.type = type
+    this.#bytes = bytes
+    this.#start = start
+    this.#end = end
+  }
+
+  get value(): string {
+    return slice(this.#bytes, this.#start, this.#end)
+  }
+}
+
 /** What a GeneralName is read for: a constraint is a base, not a name, and is written differently. */
 type Purpose = 'name' | 'constraint'
 
@@ -38,12 +57,9 @@ export function readGeneralName(reader: DerReader, purpose: Purpose = 'name'): G
     case explicit(0):
       return readOtherName(reader.inside())
     case implicit(1):
-      return {
-        type: 'rfc822Name',
-        value: readIa5(reader, purpose === 'name' ? isMailbox : isAny, 'rfc822Name'),
-      }
+      return readIa5(reader, purpose === 'name' ? isMailbox : isAny, 'rfc822Name')
     case implicit(2):
-      return { type: 'dNSName', value: readIa5(reader, purpose === 'name' ? isDnsName : isAny, 'dNSName') }
+      return readIa5(reader, purpose === 'name' ? isDnsName : isAny, 'dNSName')
     case explicit(3):
       checkWellFormed(bytes, start, end)
       return { type: 'x400Address', der: bytes.subarray(from, end) }
@@ -56,10 +72,8 @@ export function readGeneralName(reader: DerReader, purpose: Purpose = 'name'): G
     case explicit(5):
       checkWellFormed(bytes, start, end)
       return { type: 'ediPartyName', der: bytes.subarray(from, end) }
-    case implicit(6): {
-      const value = readIa5(reader, purpose === 'name' ? isAbsoluteUri : isAny, 'uniformResourceIdentifier')
-      return { type: 'uniformResourceIdentifier', value }
-    }
+    case implicit(6):
+      return readIa5(reader, purpose === 'name' ? isAbsoluteUri : isAny, 'uniformResourceIdentifier')
     case implicit(7): {
       const octets = bytes.subarray(start, end)
       const lengths = purpose === 'name' ? [4, 16] : [8, 32]
@@ -106,48 +120,63 @@ function readSmtpUtf8(value: DerReader, at: number): string {
   return text
 }
 
-function readIa5({ bytes, start, end }: DerReader, isLegal: (text: string) => boolean, form: string): string {
+type IsLegal = (bytes: Uint8Array, start: number, end: number) => boolean
+
+function readIa5(reader: DerReader, isLegal: IsLegal, form: TextName['type']): TextName {
+  const { bytes, start, end } = reader
   for (let i = start; i < end; i++) {
     const c = bytes[i] as number
     if (c <= 0x20 || c >= 0x7f) throw new DerError(`${form} holds an octet it may not`, i)
   }
-  const text = slice(bytes, start, end)
-  if (!isLegal(text)) throw new DerError(`${form} is malformed`, start)
-  return text
+  if (!isLegal(bytes, start, end)) throw new DerError(`${form} is malformed`, start)
+  return new TextName(form, reader)
 }
 
 const isAny = () => true
 
 // RFC 1034 §3.5 preferred syntax: no `_`. `*` as the whole first label is a name like any other here: for a client it has no
 // meaning, and no rule of ours expands it.
-const isDnsName = (text: string) => isHost(text.startsWith('*.') ? text.slice(2) : text)
+const isDnsName: IsLegal = (bytes, start, end) =>
+  isHostAt(bytes, bytes[start] === star && bytes[start + 1] === dot ? start + 2 : start, end)
 
 /** Labels of letters, digits and inner hyphens, 63 characters at most, 253 in all (RFC 1034 §3.5, RFC 1123 §2.1). */
 export function isHost(text: string): boolean {
-  if (text.length === 0 || text.length > 253) return false
-  let label = 0
-  for (let i = 0; i <= text.length; i++) {
-    const c = i === text.length ? dot : text.charCodeAt(i)
+  const octets = Buffer.from(text)
+  return isHostAt(octets, 0, octets.length)
+}
+
+const isHostAt: IsLegal = (bytes, start, end) => {
+  if (end <= start || end - start > 253) return false
+  let label = start
+  for (let i = start; i <= end; i++) {
+    const c = i === end ? dot : (bytes[i] as number)
     if (c === dot) {
-      const isLabel =
-        i > label && i - label <= 63 && text.charCodeAt(label) !== hyphen && text.charCodeAt(i - 1) !== hyphen
+      const isLabel = i > label && i - label <= 63 && bytes[label] !== hyphen && bytes[i - 1] !== hyphen
       if (!isLabel) return false
       label = i + 1
-    } else if (c >= 128 || ldh[c] !== 1) return false
+    } else if (((classes[c] as number) & ldh) === 0) return false
   }
   return true
 }
 
-const [dot, hyphen] = [0x2e, 0x2d]
-const ldh = new Uint8Array(128)
-for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-') ldh[c.charCodeAt(0)] = 1
+const [star, hyphen, dot, colon, commercialAt] = [0x2a, 0x2d, 0x2e, 0x3a, 0x40]
+
+/** What an octet may be part of, a bit each. */
+const [ldh, letter, scheme] = [1, 2, 4]
+const classes = Uint8Array.from({ length: 256 }, (_, c) => {
+  const character = String.fromCharCode(c)
+  return (
+    (/[A-Za-z0-9-]/.test(character) ? ldh : 0) |
+    (/[A-Za-z]/.test(character) ? letter : 0) |
+    (/[A-Za-z0-9+.-]/.test(character) ? scheme : 0)
+  )
+})
 
 /** RFC 5280 §4.2.1.6: a Mailbox of RFC 2821 §4.1.2, no phrase, no angle brackets. */
-function isMailbox(text: string): boolean {
-  const sign = text.lastIndexOf('@')
-  const local = text.slice(0, sign)
-  const host = text.slice(sign + 1)
-  return sign > 0 && isLocalPart(local) && (isHost(host) || /^\[[0-9A-Za-z.:]+\]$/.test(host))
+const isMailbox: IsLegal = (bytes, start, end) => {
+  const sign = bytes.lastIndexOf(commercialAt, end - 1)
+  if (sign <= start || !isLocalPart(slice(bytes, start, sign))) return false
+  return isHostAt(bytes, sign + 1, end) || /^\[[0-9A-Za-z.:]+\]$/.test(slice(bytes, sign + 1, end))
 }
 
 /** RFC 5321 §4.1.2: atoms between dots, or quoted; RFC 6531 §3.3 adds what is not ASCII to both. */
@@ -157,8 +186,13 @@ function isLocalPart(text: string): boolean {
   return dotString.test(text) || /^"(?:[^"\\]|\\.)*"$/u.test(text)
 }
 
-/** RFC 5280 §4.2.1.6: not relative, with a scheme and something after it. */
-const isAbsoluteUri = (text: string) => /^[A-Za-z][A-Za-z0-9+.-]*:./.test(text)
+/** RFC 5280 §4.2.1.6: not relative, with a scheme (RFC 3986 §3.1) and something after it. */
+const isAbsoluteUri: IsLegal = (bytes, start, end) => {
+  let i = start
+  while (i < end && ((classes[bytes[i] as number] as number) & scheme) !== 0) i++
+  const beginsWithLetter = ((classes[bytes[start] as number] as number) & letter) !== 0
+  return i > start && beginsWithLetter && bytes[i] === colon && i + 1 < end
+}
 
 function formatIp(octets: Uint8Array, purpose: Purpose): string {
   if (purpose === 'name') return formatAddress(octets)

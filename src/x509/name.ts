@@ -18,15 +18,19 @@ export { AttributeTypeAndValue, prepare, type RelativeDistinguishedName } from '
 export class DistinguishedName {
   /** In encoding order: the least specific first. */
   readonly rdns: readonly RelativeDistinguishedName[]
-  /** The Name as it was read; undefined where it was made from text. */
-  readonly #der: Uint8Array | undefined
+  /** Where the Name stands in what was read; undefined where it was made from text. */
+  readonly #bytes: Uint8Array | undefined
+  readonly #start: number
+  readonly #end: number
   #text: string | undefined
   #key: string | undefined
   #prefixKeys: readonly string[] | undefined
 
-  private constructor(rdns: readonly RelativeDistinguishedName[], der?: Uint8Array) {
+  private constructor(rdns: readonly RelativeDistinguishedName[], bytes?: Uint8Array, start = 0, end = 0) {
     this.rdns = rdns
-    this.#der = der
+    this.#bytes = bytes
+    this.#start = start
+    this.#end = end
   }
 
   /** Freezes the tree, before it is handed to an application. */
@@ -54,7 +58,7 @@ export class DistinguishedName {
     const slot = slotOf(bytes, from, end)
     const known = issuers[slot]
     if (known?.isWrittenAt(bytes, from, end)) return known
-    const name = new DistinguishedName(readRdns(reader.inside()), bytes.subarray(from, end))
+    const name = new DistinguishedName(readRdns(reader.inside()), bytes, from, end)
     if (isIssuer && bytes.length <= rememberedOctets) issuers[slot] = name
     return name
   }
@@ -79,7 +83,7 @@ export class DistinguishedName {
 
   /** The Name whole, as it was read: a copy, because applications get names. Undefined where it was made from text. */
   get der(): Uint8Array | undefined {
-    return this.#der && Uint8Array.from(this.#der)
+    return this.#bytes && new Uint8Array(this.#bytes.subarray(this.#start, this.#end))
   }
 
   get isEmpty(): boolean {
@@ -113,14 +117,16 @@ export class DistinguishedName {
 
   /** The same octets: for where equal names spelt differently are two identities. */
   isWrittenAs(other: DistinguishedName): boolean {
-    return this.#der !== undefined && other.#der !== undefined && Buffer.compare(this.#der, other.#der) === 0
+    return other.#bytes !== undefined && this.isWrittenAt(other.#bytes, other.#start, other.#end)
   }
 
   /** The same octets, which stand in `bytes[start..end)`. */
   isWrittenAt(bytes: Uint8Array, start: number, end: number): boolean {
-    const der = this.#der
-    if (der === undefined || der.length !== end - start) return false
-    for (let i = 0; i < der.length; i++) if (der[i] !== bytes[start + i]) return false
+    const own = this.#bytes
+    const from = this.#start
+    const length = this.#end - from
+    if (own === undefined || length !== end - start) return false
+    for (let i = 0; i < length; i++) if (own[from + i] !== bytes[start + i]) return false
     return true
   }
 
@@ -128,7 +134,14 @@ export class DistinguishedName {
   equals(other: DistinguishedName): boolean {
     // Equal octets are equal names; different ones may still be.
     if (this === other || this.isWrittenAs(other)) return true
-    return this.comparisonKey === other.comparisonKey
+    if (this.rdns.length !== other.rdns.length) return false
+    if (this.#key !== undefined && other.#key !== undefined) return this.#key === other.#key
+    // From the most specific on, where names of one organisation differ: most comparisons end with the first.
+    for (let i = this.rdns.length - 1; i >= 0; i--) {
+      if (rdnKey(this.rdns[i] as RelativeDistinguishedName) !== rdnKey(other.rdns[i] as RelativeDistinguishedName))
+        return false
+    }
+    return true
   }
 
   /** Text that two names share exactly if they are equal under RFC 5280 §7.1. Made for maps, not for people. */
@@ -181,7 +194,8 @@ function readRdns(sequence: DerReader): RelativeDistinguishedName[] {
     if (rdns.length === limits.nameParts) throw new DerError('name has too many parts', sequence.position)
     rdns.push(readAttributes(sequence.enter(Tag.set)))
   }
-  return rdns
+  // A list that grew keeps room for sixteen more, and stores hold many names.
+  return rdns.slice()
 }
 
 function readAttributes(set: DerReader): RelativeDistinguishedName {
@@ -205,7 +219,7 @@ function readAttributes(set: DerReader): RelativeDistinguishedName {
     attributes.push(new AttributeTypeAndValue(type, pair.tag, pair.bytes, pair.start, pair.end))
     pair.finish()
   } while (set.peek() !== -1)
-  // A list that grew keeps room for sixteen more; nearly every name part is one attribute, and stores hold many names.
+  // The same; and nearly every name part is one attribute.
   return attributes.length === 1 ? [attributes[0] as AttributeTypeAndValue] : attributes
 }
 

@@ -45,10 +45,10 @@ console.log(`Node ${process.version}, OpenSSL ${process.versions.openssl}, ${cpu
 const started = performance.now()
 for (const name of names) {
   const { tables } = await suites[name]()
-  for (const { title, rounds: most, rows, run } of tables) {
+  for (const { title, rounds: most, rows, run, collect } of tables) {
     if (values.only !== undefined && !title.toLowerCase().includes(values.only.toLowerCase())) continue
     if (run !== undefined) await run(rounds)
-    else await measure(title, await rows(), Math.min(rounds ?? 21, most ?? Number.POSITIVE_INFINITY))
+    else await measure(title, await rows(), Math.min(rounds ?? 21, most ?? Number.POSITIVE_INFINITY), collect)
   }
 }
 console.log(`\n${((performance.now() - started) / 1000).toFixed(0)} s`)

@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
 const warmUpMillis = 150
 const roundMillis = 4
 
@@ -21,11 +24,12 @@ const roundMillis = 4
  * @param {string} title
  * @param {readonly Row[]} rows
  * @param {number} rounds
+ * @param {boolean} [collect] collect garbage before each round of each operation: where one leaves so much that the next would pay for it
  */
-export async function measure(title, rows, rounds) {
+export async function measure(title, rows, rounds, collect = false) {
   const operations = new Set(rows.flatMap(({ ours, floor, peers = {} }) => [ours, floor, ...Object.values(peers)]))
   operations.delete(undefined)
-  const times = await interleave([...operations], rounds)
+  const times = await interleave([...operations], rounds, collect ? garbageCollector() : () => {})
   const unused = rows.some(({ above }) => above !== undefined) ? [] : ['over ns']
   print(
     title,
@@ -35,13 +39,21 @@ export async function measure(title, rows, rounds) {
 }
 
 /** @returns {Promise<Map<Operation, number[]>>} microseconds of one call, round by round */
-async function interleave(operations, rounds) {
+async function interleave(operations, rounds, settle) {
   const plans = []
   for (const operation of operations) plans.push(await plan(operation))
   for (let round = 0; round < rounds; round++) {
-    for (const { run, calls, times } of plans) times.push(await run(calls))
+    for (const { run, calls, times } of plans) {
+      settle()
+      times.push(await run(calls))
+    }
   }
   return new Map(plans.map(({ operation, times }) => [operation, times]))
+}
+
+function garbageCollector() {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc')
 }
 
 /** Warms an operation up, and finds how many calls fill its share of a round. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { decodeOid, slotOf } from '../../src/der/oid.js'
+import { slotOf } from '../../src/der/octet-memory.js'
+import { decodeOid } from '../../src/der/oid.js'
 import { DerError, DerReader } from '../../src/der/reader.js'
 import { limits } from '../../src/limits.js'
 import { attributeTypes, oid as knownOids } from '../../src/x509/oid.js'

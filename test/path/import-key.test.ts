@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync, sign, verify } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import { DerReader } from '../../src/der/reader.js'
 import { importPublicKey } from '../../src/path/import-key.js'
-import { readSubjectPublicKeyInfo } from '../../src/x509/algorithm.js'
+import { SubjectPublicKeyInfo } from '../../src/x509/algorithm.js'
 
 const kinds = [
   ['RSA-2048', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
@@ -14,7 +14,7 @@ const kinds = [
   ['Ed448', () => generateKeyPairSync('ed448')],
 ] as const
 
-const read = (spki: Uint8Array) => readSubjectPublicKeyInfo(new DerReader(Uint8Array.from(spki)))
+const read = (spki: Uint8Array) => new SubjectPublicKeyInfo(new DerReader(Uint8Array.from(spki)))
 
 describe('a public key made of its SubjectPublicKeyInfo', () => {
   test.each(kinds)('%s: is the key, and verifies what its owner signed and nothing else', (kind, generate) => {

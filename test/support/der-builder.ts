@@ -1,4 +1,5 @@
 import { Certificate } from '../../src/x509/certificate.js'
+import { TextName } from '../../src/x509/general-name.js'
 
 /** DER by hand: what asn1js would refuse to write, or would silently repair, is the point of these tests. */
 
@@ -155,4 +156,12 @@ export function malformation(der: Uint8Array): string | undefined {
     if (code !== 'ERR_CLIENT_CERT_MALFORMED' || detail === undefined) throw error
     return detail.reason
   }
+}
+
+/** What was read, as a test writes it: names that become text when they are asked for it are literals. */
+export function asData(value: unknown): unknown {
+  if (value instanceof TextName) return { type: value.type, value: value.value }
+  if (Array.isArray(value)) return value.map(asData)
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, asData(field)]))
 }
