@@ -80,6 +80,17 @@ export function groupsOf(address: string): number[] {
   return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after]
 }
 
+/**
+ * An IPv4 address, or the /64 network of an IPv6 address: the other half is the interface's to choose (RFC 4291 §2.5.1). Undefined for what is no
+ * address; a zone is left out.
+ */
+export function networkOf(text: string): string | undefined {
+  const address = plainAddress(text.replace(/%.*$/s, ''))
+  if (address === undefined || !address.includes(':')) return address
+  const groups = groupsOf(address).slice(0, 4)
+  return `${groups.map((group) => group.toString(16)).join(':')}::/64`
+}
+
 /** Of an IPv6 address that holds an IPv4 address in its last 32 bits: that one. */
 export function lastAsIpv4(groups: readonly number[]): string {
   const [high = 0, low = 0] = groups.slice(6)

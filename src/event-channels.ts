@@ -4,6 +4,7 @@ import { plainAddress } from './address-ranges.js'
 /** The names under which events are published, all of them: the `diagnostics_channel` channels of this package. They do not change. */
 export const channelNames = Object.freeze({
   decision: 'mtls-identity:decision',
+  identity: 'mtls-identity:identity',
   connection: 'mtls-identity:connection',
   spoofing: 'mtls-identity:spoofing',
   reload: 'mtls-identity:reload',

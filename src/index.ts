@@ -14,12 +14,22 @@ export type { DangerousSwitch } from './core/dangers.js'
 export { type Decision, explain } from './core/decision.js'
 export type { PolicyDescription } from './core/describe.js'
 export type { AppliedException, CertificateException, Exceptions, Ignorable } from './core/exceptions.js'
+export type { ExpiryOptions } from './core/expiry.js'
+export type { CertificateFacts, IdentityEvent, Shortfall } from './core/identity-events.js'
 export type { LogFunction } from './core/log.js'
 export type { ClientCertOptions, MountOptions } from './core/mount.js'
 export type { AuthenticatorOptions, CandidateOptions, DecisionContext } from './core/options.js'
 export type { AnchorDescription, CertificateDescription, Policy } from './core/policy.js'
 export type { PrincipalSource } from './core/principal.js'
 export type { ResponseOptions } from './core/responses.js'
+export type {
+  AnchorReport,
+  CertificateReport,
+  RemovalReason,
+  ReportOptions,
+  RotationReport,
+  WayReport,
+} from './core/rotation-report.js'
 export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
 export type { SpoofingEvent } from './core/spoofing.js'
 export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './core/upgrade.js'
@@ -50,6 +60,7 @@ export type {
 export { type SpiffeBundle, type SpiffeBundleOptions, spiffeBundles } from './identity/spiffe-bundles.js'
 export { SpiffeId } from './identity/spiffe-id.js'
 export type { CertificationPath } from './path/certification-path.js'
+export type { NextStandard } from './path/next-standard.js'
 export type { PathProfile } from './path/profile.js'
 export type { LoadContext } from './refresher.js'
 export { type AllowUnknownOptions, allowUnknown, type LenientChecker } from './revocation/allow-unknown.js'

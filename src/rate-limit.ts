@@ -3,7 +3,7 @@
  * rate-limiter-flexible, and needs none of them.
  */
 import { hash } from 'node:crypto'
-import { groupsOf, plainAddress } from './address-ranges.js'
+import { networkOf } from './address-ranges.js'
 import { hasDecision, identityOf } from './core/guard.js'
 import { ClientCertConfigError, nearest, refuseUndefinedOptions, refuseUnknownOptions } from './errors.js'
 import type { ClientIdentity } from './identity/identity.js'
@@ -177,14 +177,6 @@ function keyByText(
     if (text.length <= addressCharacters) known.set(text, key)
     return key
   }
-}
-
-/** An IPv4 address, or the /64 network of an IPv6 address: the other half is the interface's to choose (RFC 4291 §2.5.1). */
-function networkOf(text: string): string | undefined {
-  const address = plainAddress(text.replace(/%.*$/s, ''))
-  if (address === undefined || !address.includes(':')) return address
-  const groups = groupsOf(address).slice(0, 4)
-  return `${groups.map((group) => group.toString(16)).join(':')}::/64`
 }
 
 const sha256 = (text: string) => hash('sha256', text, 'hex')

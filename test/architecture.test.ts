@@ -120,6 +120,8 @@ const longest = 400
 const options: Record<string, string> = {
   AuthenticatorOptions: 'src/core/options.ts',
   MountOptions: 'src/core/mount.ts',
+  ExpiryOptions: 'src/core/expiry.ts',
+  ReportOptions: 'src/core/rotation-report.ts',
   PathProfile: 'src/path/profile.ts',
   OcspOptions: 'src/revocation/ocsp-options.ts',
   CrlOptions: 'src/revocation/crl-options.ts',

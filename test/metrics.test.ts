@@ -27,7 +27,7 @@ import { instruments, labelsOf } from '../src/metrics/measure.js'
 import { openTelemetryMetrics, traceClients } from '../src/opentelemetry.js'
 import { prometheusMetrics } from '../src/prometheus.js'
 import { createTestPki, type TestCredential, type TestPki } from '../src/testing.js'
-import { fromNoon, noon, second, temporaryFolder, thrownBy } from './support/pki.js'
+import { day, fromNoon, noon, second, temporaryFolder, thrownBy } from './support/pki.js'
 
 const folder = temporaryFolder()
 let pki: TestPki
@@ -224,6 +224,36 @@ test('CRLs: how many, the oldest thisUpdate and the earliest nextUpdate, through
   expect(await scraped(registry, 'mtls_identity_crl_next_update_timestamp_seconds')).toMatchObject([
     { value: at + 600 },
   ])
+})
+
+test('certificates in use, by the days they have left: neither those that ended nor those that were renewed', async () => {
+  const registry = new Registry()
+  const clock = { now: noon.getTime() }
+  const auth = make({ now: () => clock.now })
+  prometheusMetrics(registry, auth)
+  const issued = (name: string, days: number, born = -1) =>
+    pki.issue({ subject: `CN=${name}`, notBefore: fromNoon(born * day), notAfter: fromNoon(days * day) })
+  const all = [await issued('a', 0.5), await issued('b', 5), await issued('c', 200), await issued('b', 60, -0.5)]
+  for (const client of all) await auth.authenticateChain(presented(client))
+  const clients = async () =>
+    Object.fromEntries(
+      (await scraped(registry, 'mtls_identity_clients')).map((each) => [each.expires_within_days, each.value]),
+    )
+  expect(await clients()).toEqual({ 1: 1, 7: 1, 30: 1, 90: 2, any: 3 })
+  clock.now += day
+  expect(await clients()).toEqual({ 1: 0, 7: 0, 30: 0, 90: 1, any: 2 })
+})
+
+test('what is unusual is counted by its kind', async () => {
+  const registry = new Registry()
+  const auth = make()
+  const stop = prometheusMetrics(registry, auth)
+  for (let i = 0; i < 2; i++) await auth.authenticateChain(presented(alice))
+  expect(await scraped(registry, 'mtls_identity_identity_events_total')).toContainEqual({
+    type: 'first-seen',
+    value: 1,
+  })
+  stop()
 })
 
 describe('what cannot be measured is refused at the start', () => {

@@ -19,6 +19,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { burst } from '../src/core/bursts.js'
+import { identityEventTypes } from '../src/core/identity-events.js'
+import { removalReasons } from '../src/core/rotation-report.js'
 import { errorTable } from '../src/errors.js'
 import { limits } from '../src/limits.js'
 import { strictProfile } from '../src/path/profile.js'
@@ -334,6 +337,19 @@ describe('the tables of the README are those of the source', () => {
 
   test('every rule has a row', () => {
     expect(Object.keys(rules).filter((name) => !readme.includes(`| \`rules.${name}(`))).toEqual([])
+  })
+
+  const withoutRow = (names: readonly string[]) => names.filter((name) => !readme.includes(`| \`'${name}'\` |`))
+
+  test('every event about clients has a row, and every reason of report()', () => {
+    expect(withoutRow(identityEventTypes)).toEqual([])
+    expect(withoutRow(removalReasons)).toEqual([])
+    expect(withoutRow(['second-seen'])).toEqual(['second-seen'])
+  })
+
+  test('what is said of bursts and memory is so', () => {
+    const { refusals, milliseconds } = burst
+    expect(readme).toContain(`${refusals} refusals within ${milliseconds / 1000} seconds`)
   })
 
   test('every warning has a row', () => {

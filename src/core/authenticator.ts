@@ -17,6 +17,7 @@ import { describing } from './describe.js'
 import { diagnose } from './diagnosis.js'
 import { epochOf, isSameEpoch, stampOf } from './epoch.js'
 import { findPath } from './find-path.js'
+import { Ledger } from './ledger.js'
 import { closeOwn, trustedCas, watchAnchors, whenTrustIsLoaded } from './lifetime.js'
 import { acceptance, refusal } from './make-decision.js'
 import { momentOf } from './moment.js'
@@ -36,6 +37,7 @@ import {
   report,
   type Trace,
 } from './reporting.js'
+import { daysLeftInUse, rotationReport } from './rotation-report.js'
 import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
 import { readingOf, readSocket, type Standing } from './standing.js'
@@ -60,6 +62,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
   let closed = false
   let candidate: Candidate | undefined
   const stopWatching = watchAnchors(settings)
+  const ledger = new Ledger(settings)
   const stopWaiting = whenTrustIsLoaded(settings, () => {
     if (revocation !== 'none' && revocation !== enforced?.revocation) revocation.attach?.(() => trustedCas(settings))
   })
@@ -215,8 +218,11 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
   ): AcceptedDecision | undefined {
     if (closed || reading.presented === undefined || reading.session === undefined) return undefined
     const known = memory.ofSession(reading.session, epochOf(settings), at)
-    const decision = enforced ? known?.enforced : known?.reported
-    if (decision !== undefined) candidate?.follow(decision, known, reading, at, request)
+    if (known === undefined) return undefined
+    const decision = enforced ? known.enforced : known.reported
+    if (decision === undefined) return undefined
+    ledger.see(known, at, true)
+    candidate?.follow(decision, known, reading, at, request)
     return decision
   }
 
@@ -235,6 +241,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       trace.outcome = outcome
       if (outcome !== undefined && isFailed(outcome)) throw refusalBy(outcome)
       const decision = acceptance(known, { at, enforced: reporting.enforced, outcome })
+      ledger.see(known, at, reporting.refusalsOnly !== true)
       if (dependsOnIdentityAlone(known)) known[reporting.enforced ? 'enforced' : 'reported'] = decision
       tell(decision, reporting, request, factsOf(trace, at))
       candidate?.follow(decision, known, reading, at, request)
@@ -292,8 +299,10 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     },
     describe: describing(settings),
     candidateReport: () => candidate?.report(),
+    report: (asked = {}) => rotationReport(ledger, asked, settings.auditNames, momentOf(settings)),
     close: async () => {
       closed = true
+      ledger.close()
       candidate?.close()
       stopWatching()
       stopWaiting()
@@ -311,7 +320,9 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
         promised(decide(() => readingOf(standing), request, { ...enforcing, refusalsOnly: true })),
       authenticateAgain,
       standingOf: (socket) => memory.lastOfSession(connectionOf(socket)),
+      hold: (connection) => ledger.anchors.hold(connection),
       stamp: () => (closed ? 'closed' : stampOf(settings)),
+      daysLeft: () => daysLeftInUse(ledger, momentOf(settings)),
       observe: (observer) => observe(settings, observer),
     },
   }

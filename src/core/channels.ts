@@ -4,11 +4,13 @@ import { type RevocationEvent, revocationChannel } from '../revocation/events.js
 import { type AuditEvent, decisionChannel } from './audit.js'
 import { type CandidateEvent, candidateChannel } from './candidate-report.js'
 import { type ConnectionEvent, connectionChannel } from './connection-events.js'
+import { type IdentityEvent, identityChannel } from './identity-events.js'
 import { type SpoofingEvent, spoofingChannel } from './spoofing.js'
 
 /** What is published under which name of `node:diagnostics_channel`. */
 export interface MtlsIdentityChannels {
   'mtls-identity:decision': AuditEvent
+  'mtls-identity:identity': IdentityEvent
   'mtls-identity:connection': ConnectionEvent
   'mtls-identity:spoofing': SpoofingEvent
   'mtls-identity:reload': ReloadEvent
@@ -27,6 +29,7 @@ export const channels: {
   readonly [N in keyof typeof channelNames]: EventChannel<MtlsIdentityChannels[(typeof channelNames)[N]]>
 } = Object.freeze({
   decision: decisionChannel,
+  identity: identityChannel,
   connection: connectionChannel,
   spoofing: spoofingChannel,
   reload: reloadChannel,

@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import type { AnyClientCertError } from '../errors.js'
 import type { Rule } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain } from '../source/source.js'
+import type { Hold } from './anchor-records.js'
 import type { DecisionFacts } from './audit.js'
 import type { CandidateReport } from './candidate-report.js'
 import type { Decision } from './decision.js'
@@ -9,6 +10,7 @@ import type { Authentication } from './decision-memory.js'
 import type { PolicyDescription } from './describe.js'
 import type { Settings } from './options.js'
 import type { Observer, Reporting } from './reporting.js'
+import type { ReportOptions, RotationReport } from './rotation-report.js'
 import type { Standing } from './standing.js'
 
 /** Decides who a client is. Made by `createAuthenticator`; one may serve any number of mounts, servers and sockets. */
@@ -29,6 +31,14 @@ export interface Authenticator {
    * logger.info(auth.describe().policyHash) // '3f9a5c0e6b1d2f4a'
    */
   describe(): PolicyDescription
+  /**
+   * Who was accepted by which CA since this process began, and what may be removed or must be renewed: anchors with `safeToRemove`, certificates, those
+   * that expire, algorithms in use. Frozen, and plain data. Throws `ClientCertConfigError` for wrong options.
+   *
+   * @example
+   * auth.report({ days: 45 }).anchors.filter(({ safeToRemove }) => safeToRemove)
+   */
+  report(options?: ReportOptions): RotationReport
   /**
    * How the candidate policy compares with the enforced one; undefined where there is no `candidate`.
    *
@@ -63,6 +73,10 @@ export interface AuthenticatorInternals extends Authenticator {
     authenticateAgain(standing: Standing): Promise<Authentication | AnyClientCertError>
     /** What was accepted on a connection last, whether or not it holds. */
     standingOf(socket: object): Standing | undefined
+    /** For an open connection, which keeps its anchor in use also without requests. */
+    hold(connection: object): Hold
+    /** Of each certificate that is in use, for metrics: see `daysLeftInUse`. */
+    daysLeft(): readonly number[]
     /** Changes whenever remembered decisions have to be made again. */
     stamp(): string
     /** Tells an observer of every decision from now on. Returns what stops it. */

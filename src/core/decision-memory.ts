@@ -6,6 +6,7 @@ import type { TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { Difference } from './candidate-report.js'
 import type { AcceptedDecision } from './decision.js'
 import type { ExceptionEntry } from './exceptions.js'
+import type { Sighting } from './sighting.js'
 
 /** What an authentication was made with. A remembered one holds only while all of it is the same. */
 export interface Epoch {
@@ -51,6 +52,8 @@ export interface KnownClient extends Remembered<Authentication> {
   enforced: AcceptedDecision | undefined
   reported: AcceptedDecision | undefined
   compared: Comparison | undefined
+  /** Its place in the ledger, once it was accepted. */
+  sighting: Sighting | undefined
 }
 
 /** Generations, not snapshots: what is remembered must not keep a replaced store alive. */
@@ -100,6 +103,7 @@ export class DecisionMemory {
       enforced: undefined,
       reported: undefined,
       compared: undefined,
+      sighting: undefined,
     }
     this.#accepted.set(key, known)
     if (session !== undefined) this.#sessions.set(session, known)

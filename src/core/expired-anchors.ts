@@ -3,6 +3,7 @@ import { quote } from '../help.js'
 import { endOf } from '../path/validate-path.js'
 import type { TrustAnchor } from '../trust/trust-snapshot.js'
 import { warn } from '../warn.js'
+import { momentOrNone } from './moment.js'
 import type { Settings } from './options.js'
 
 const named = 3
@@ -29,23 +30,13 @@ export function watchExpiry(settings: Pick<Settings, 'trust' | 'now' | 'exceptio
 
 /** Those that accept nobody any more: a pinned client may have an exception, an anchor has none. */
 function endedOf({ trust, now, exceptions }: Pick<Settings, 'trust' | 'now' | 'exceptions'>): TrustAnchor[] {
-  const at = clock(now)
+  const at = momentOrNone({ now })
   const { anchors, pinned } = trust.current()
   const isExcepted = ({ certificate }: TrustAnchor) =>
     exceptions?.find(certificate.fingerprint, 'ERR_CLIENT_CERT_EXPIRED', 0, at) !== undefined
   return [...anchors, ...pinned.filter((pin) => !isExcepted(pin))].filter(
     ({ certificate }) => at >= endOf(certificate.notAfter),
   )
-}
-
-/** A clock that fails denies every request; it is not reported here. */
-function clock(now: () => number): number {
-  try {
-    const at = now()
-    return Number.isFinite(at) ? at : Number.NaN
-  } catch {
-    return Number.NaN
-  }
 }
 
 /** Said again when others have ended, not at every reload that finds the same. */

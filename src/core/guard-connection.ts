@@ -56,8 +56,9 @@ export function guardConnection(
     )
   }
   const authenticator = claim.authenticator as AuthenticatorInternals
-  const { decideAgain } = authenticator[internals]
+  const { decideAgain, hold } = authenticator[internals]
   const standing = { identity, path: claim.path }
+  const held = hold(connection)
   const watch = watchOf(authenticator)
   const { rules } = authenticator[internals].settings
   const mayChange = [rule, rules].some((asked) => asked?.isOfIdentity === false)
@@ -70,6 +71,7 @@ export function guardConnection(
       generation = generationOf(rule)
       const decision = await decideAgain(standing, request)
       if (decision.outcome !== 'accepted') return decision.error
+      held.by(decision.path)
       watched.decidedAt = decision.decidedAt.getTime()
       const recheckAt = mayChange ? watched.decidedAt + recheckMilliseconds : Number.POSITIVE_INFINITY
       watched.validUntil = Math.min(decision.validUntil.getTime(), recheckAt)
@@ -78,17 +80,20 @@ export function guardConnection(
       return (await guardDecision(mounted, rule, request))?.error as AnyClientCertError | undefined
     },
     end: (error) => {
+      held.release()
       connection.off('close', stop)
       if (onEnd === undefined) connection.destroy()
       else endBy(onEnd, error, connection)
     },
   }
   const stop = () => {
+    held.release()
     connection.off('close', stop)
     watch.remove(watched)
   }
   // It has said so already, and says it once.
   if (connection.destroyed === true || connection.closed === true) return () => {}
+  held.by(claim.path)
   connection.once('close', stop)
   watch.add(watched)
   return stop

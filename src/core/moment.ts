@@ -5,5 +5,14 @@ export function momentOf({ now }: { readonly now: () => number }): number {
   return at
 }
 
+/** The same for what decides about nobody: NaN where the clock gives no time. A clock that fails denies every request; it is not reported here. */
+export function momentOrNone(clock: { readonly now: () => number }): number {
+  try {
+    return momentOf(clock)
+  } catch {
+    return Number.NaN
+  }
+}
+
 /** Of what a Date can hold (ECMA-262). */
 const lastMilliseconds = 8.64e15

@@ -4,6 +4,7 @@ import type { AnyRequest } from '../source/source.js'
 import { createAuthenticator } from './authenticator.js'
 import { type CachedResponse, cachingFor } from './caching.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
+import { daysLeftHeader } from './days-left.js'
 import type { Decision } from './decision.js'
 import { decisionOf, recordDecision } from './guard.js'
 import { type AuthenticatorOptions, optionNames } from './options.js'
@@ -32,6 +33,11 @@ export interface MountOptions<Context = never> {
    */
   caching?: 'no-store' | 'vary' | 'application'
   /**
+   * Tells each accepted client how many whole days its certificate has left: `true` in the header field `Client-Certificate-Days-Left`, or the name
+   * of another. Default false. Where nothing else is said on caching, the answer gets `Cache-Control: private`.
+   */
+  daysLeftHeader?: boolean | string
+  /**
    * Answers a refusal of this mount and of the guards behind it; status and header fields are set already. An answer that is not sent when it
    * returns, or when its promise resolves, is the default one.
    */
@@ -48,6 +54,7 @@ const mountOptionNames: readonly (keyof MountOptions)[] = [
   'preflight',
   'responses',
   'caching',
+  'daysLeftHeader',
   'onDenied',
 ]
 
@@ -58,11 +65,17 @@ export type MountOutcome = Denial | 'preflight' | undefined
 export function createMount(
   options: ClientCertOptions,
 ): (request: AnyRequest, response: CachedResponse) => MountOutcome | Promise<MountOutcome> {
-  const { authenticator, mode, skip, preflight, answer, caching, onDenied } = digest(options)
+  const { authenticator, mode, skip, preflight, answer, caching, daysLeft, onDenied } = digest(options)
   const reportOnly = mode === 'report-only'
   const reporting = { enforced: !reportOnly, absentPasses: mode === 'optional' }
 
-  function conclude(request: AnyRequest, decision: Decision, wasPassed: boolean): MountOutcome {
+  function conclude(
+    request: AnyRequest,
+    response: CachedResponse,
+    decision: Decision,
+    wasPassed: boolean,
+  ): MountOutcome {
+    if (daysLeft !== undefined && decision.outcome === 'accepted') daysLeft(response, decision.identity)
     const error = refusalOf(decision, mode)
     recordDecision(request, { authenticator, decision, reportOnly, passed: error === undefined, answer, onDenied })
     if (error === undefined) return undefined
@@ -83,8 +96,8 @@ export function createMount(
     const wasPassed = known?.passed === true
     const decision = known?.decision ?? authenticator[internals].decide(request, reporting)
     return decision instanceof Promise
-      ? decision.then((late) => conclude(request, late, wasPassed))
-      : conclude(request, decision, wasPassed)
+      ? decision.then((late) => conclude(request, response, late, wasPassed))
+      : conclude(request, response, decision, wasPassed)
   }
 }
 
@@ -111,6 +124,7 @@ function digest(options: ClientCertOptions) {
     preflight = 'refuse',
     responses = {},
     caching = 'no-store',
+    daysLeftHeader: daysLeftField,
     onDenied,
     ...rest
   } = options
@@ -133,7 +147,9 @@ function digest(options: ClientCertOptions) {
   const authenticator = authenticatorOf(rest)
   const cachePolicy = cachingFor(caching, authenticator[internals].fields)
   const answer = answering(responses, cachePolicy?.headers ?? {})
-  return { authenticator, mode, skip, preflight, answer, caching: cachePolicy, onDenied }
+  const isSaid = cachePolicy !== undefined || caching === 'application'
+  const daysLeft = daysLeftHeader(daysLeftField, authenticator[internals].settings, isSaid)
+  return { authenticator, mode, skip, preflight, answer, caching: cachePolicy, daysLeft, onDenied }
 }
 
 function authenticatorOf(options: Omit<ClientCertOptions, keyof MountOptions>): AuthenticatorInternals {

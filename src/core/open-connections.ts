@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
 import { limits } from '../limits.js'
+import type { Hold } from './anchor-records.js'
 import type { DoorReport } from './connection-events.js'
 import { type Watched, watchOf } from './connection-watch.js'
 import { type AuthenticatorInternals, internals } from './contract.js'
@@ -51,10 +52,11 @@ export class OpenConnections {
   }
 
   add(socket: TLSSocket): void {
+    const held = this.#auth[internals].hold(socket)
     const watched: Watched = {
       decidedAt: Number.NaN,
       validUntil: Number.NaN,
-      check: () => this.#check(socket, watched),
+      check: () => this.#check(socket, watched, held),
       end: (error) => {
         forget()
         if (this.#onIdentityEnd === undefined) socket.destroy()
@@ -66,6 +68,7 @@ export class OpenConnections {
       },
     }
     const forget = () => {
+      held.release()
       socket.off('close', forget)
       this.#open.delete(socket)
       watchOf(this.#auth).remove(watched)
@@ -79,7 +82,7 @@ export class OpenConnections {
     for (const forget of [...this.#open.values()]) forget()
   }
 
-  async #check(socket: TLSSocket, watched: Watched): Promise<AnyClientCertError | undefined> {
+  async #check(socket: TLSSocket, watched: Watched, held: Hold): Promise<AnyClientCertError | undefined> {
     try {
       const { standingOf, authenticateAgain, settings } = this.#auth[internals]
       const standing = standingOf(socket)
@@ -91,6 +94,7 @@ export class OpenConnections {
       }
       const authentication = await authenticateAgain(standing)
       if (isClientCertError(authentication)) return authentication
+      held.by(authentication.path)
       watched.decidedAt = authentication.decidedAt
       watched.validUntil = authentication.holdsUntil
       return undefined

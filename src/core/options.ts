@@ -1,5 +1,6 @@
 import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
 import type { Principal } from '../identity/identity.js'
+import { type NextStandard, resolveNextStandard } from '../path/next-standard.js'
 import { type PathProfile, type ResolvedProfile, resolveProfile } from '../path/profile.js'
 import type { RevocationChecker } from '../revocation/checker.js'
 import { document, type RuleFile } from '../rules/document-rule.js'
@@ -10,8 +11,10 @@ import { tlsSocket } from '../source/tls-socket.js'
 import { resolveTrust, type Trust } from '../trust/trust-option.js'
 import type { TrustStore } from '../trust/trust-store.js'
 import { warn } from '../warn.js'
+import { Bursts } from './bursts.js'
 import type { Decision } from './decision.js'
 import { ExceptionList, type Exceptions } from './exceptions.js'
+import { dayMilliseconds, type ExpiryOptions, resolveExpiry } from './expiry.js'
 import { type LogFunction, stderrLog } from './log.js'
 import { PrincipalMemory, type PrincipalSource, principalSources, type Resolve } from './principal.js'
 import type { DecisionContext, Observer } from './reporting.js'
@@ -52,11 +55,21 @@ export interface AuthenticatorOptions {
   principalFrom?: string extends Principal ? PrincipalSource : never
   /** Milliseconds after which `resolve` is asked again for the same certificate. Default 300,000; at most a day. */
   principalLifetime?: number
+  /**
+   * Days before a client's certificate ends at which `mtls-identity:identity` hears of it, once each: `{ warnDays: [30, 7, 1] }` is the default. Those
+   * longer than half of a certificate's lifetime do not apply to it.
+   */
+  expiry?: ExpiryOptions
+  /**
+   * What will be asked of certificates one day, as fields of `profile`: `{ minimumRsaBits: 3072 }`. Nobody is refused by it; `mtls-identity:identity`
+   * and `report()` tell whose certificate falls short.
+   */
+  nextStandard?: NextStandard
   /** Certificates admitted although something is wrong with them, each until a day: a list, or `{ file }` with one, watched. */
   exceptions?: Exceptions
   /** Hears every decision. What it throws changes nothing. */
   onDecision?: (decision: Decision, context: DecisionContext) => void
-  /** Lets `context.audit` and the diagnostics channel name subject and issuer. Default false. */
+  /** Lets `context.audit`, `report()` and the diagnostics channels name subject and issuer. Default false. */
   auditNames?: boolean
   /**
    * Another policy that decides beside this one, and nothing comes of it but `candidateReport()` and the channel `mtls-identity:candidate`. What
@@ -86,6 +99,8 @@ export const optionNames: readonly (keyof AuthenticatorOptions)[] = [
   'resolve',
   'principalFrom',
   'principalLifetime',
+  'expiry',
+  'nextStandard',
   'exceptions',
   'onDecision',
   'auditNames',
@@ -107,11 +122,15 @@ export interface Settings {
   readonly log: LogFunction | undefined
   readonly principals: PrincipalMemory | undefined
   readonly principalFrom: PrincipalSource | undefined
+  /** Days before the end of a certificate, the longest first. */
+  readonly warnDays: readonly number[]
+  readonly nextStandard: ResolvedProfile | undefined
   readonly exceptions: ExceptionList | undefined
   readonly onDecision: AuthenticatorOptions['onDecision']
   readonly auditNames: boolean
   /** Of our own rooms: metrics and traces. They come and go; the list is replaced. */
   observers: readonly Observer[]
+  readonly bursts: Bursts
   /** Of a candidate policy: the enforced one's. Nobody hears of what a candidate decides, and it closes nothing they share. */
   readonly enforced: Settings | undefined
   readonly now: () => number
@@ -135,6 +154,11 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   if (typeof source?.read !== 'function')
     throw new ClientCertConfigError('source: expected tlsSocket(), forwardedHeader({ … }) or byPeer({ … })')
   const profile = resolveProfile(options.profile)
+  const { nextStandard } = options
+  const standards = {
+    warnDays: resolveExpiry(options.expiry),
+    nextStandard: nextStandard === undefined ? undefined : resolveNextStandard(nextStandard, profile),
+  }
   const revocation = revocationOf(options)
   const rules = rulesOf(options.rules, watch)
   const { maxStaleness } = options
@@ -157,16 +181,16 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     profile,
     log: log === false ? undefined : (log ?? stderrLog()),
     ...principalsOf(options),
+    ...standards,
     exceptions: options.exceptions === undefined ? undefined : new ExceptionList(options.exceptions, now),
     onDecision,
     auditNames,
     observers: [],
+    bursts: new Bursts(),
     enforced: undefined,
     now,
   }
 }
-
-const dayMilliseconds = 86_400_000
 
 function principalsOf({
   resolve,

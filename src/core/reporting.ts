@@ -5,6 +5,7 @@ import type { Ask, RevocationStatus } from '../revocation/checker.js'
 import type { RuleOutcome } from '../rules/outcome.js'
 import type { AnyRequest, PresentedChain } from '../source/source.js'
 import { type AuditEvent, auditEvent, type DecisionDurations, type DecisionFacts, decisionChannel } from './audit.js'
+import type { Bursts } from './bursts.js'
 import type { Decision } from './decision.js'
 import { type LogFunction, lineFor } from './log.js'
 import { spoofingChannel, tellSpoofing } from './spoofing.js'
@@ -46,6 +47,7 @@ export interface Listeners {
   readonly onDecision: ((decision: Decision, context: DecisionContext) => void) | undefined
   readonly auditNames: boolean
   readonly observers: readonly Observer[]
+  readonly bursts: Bursts
 }
 
 /** Whether anybody would hear of an acceptance: nothing is prepared for nobody. */
@@ -58,7 +60,7 @@ export const isAudited = ({ onDecision }: Listeners): boolean =>
 
 /** Tells observers, the operator's log, the application and the audit channel what was decided. */
 export function report(
-  { log, onDecision, auditNames, observers }: Listeners,
+  { log, onDecision, auditNames, observers, bursts }: Listeners,
   decision: Decision,
   reporting: Reporting,
   request: AnyRequest | undefined,
@@ -74,6 +76,7 @@ export function report(
   }
   if (spoofingChannel.hasSubscribers) quietly(() => tellSpoofing(decision, request))
   const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
+  if (isRefusal) quietly(() => bursts.refused(decision, facts, request))
   if (isRefusal && log !== undefined) quietly(() => log(lineFor(decision) as string, decision))
   if (onDecision === undefined && !decisionChannel.hasSubscribers) return
   quietly(() => {

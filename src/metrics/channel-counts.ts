@@ -1,4 +1,5 @@
 import { connectionChannel } from '../core/connection-events.js'
+import { identityChannel } from '../core/identity-events.js'
 import { spoofingChannel } from '../core/spoofing.js'
 import type { EventChannel } from '../event-channels.js'
 import { reloadChannel } from '../reload-events.js'
@@ -67,7 +68,17 @@ const revocation = counted(
   ({ type }) => ({ type }),
 )
 
-const all = [connections, spoofing, reloads, revocation]
+const identities = counted(
+  identityChannel,
+  {
+    name: 'mtls_identity_identity_events_total',
+    help: 'What is unusual about clients, or soon to end: first-seen, moved, expiring, outdated, burst.',
+    labels: ['type'],
+  },
+  ({ type }) => ({ type }),
+)
+
+const all = [connections, spoofing, reloads, revocation, identities]
 
 /** What is counted of the whole process: the channels are shared by all authenticators and servers. */
 export const processInstruments: readonly ProcessInstrument[] = all.map(({ instrument }) => instrument)

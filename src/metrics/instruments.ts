@@ -216,6 +216,20 @@ const dangers: ReadInstrument = {
   },
 }
 
+const clientDays = [1, 7, 30, 90] as const
+
+const clients: ReadInstrument = {
+  name: 'mtls_identity_clients',
+  help: 'Certificates of clients that came, and are neither ended nor replaced by a younger one of the same client; those that end within so many days, and any.',
+  kind: 'gauge',
+  labels: ['expires_within_days'],
+  *read({ authenticator }) {
+    const left = authenticator[internals].daysLeft()
+    for (const days of clientDays) yield [{ expires_within_days: `${days}` }, left.filter((each) => each < days).length]
+    yield [{ expires_within_days: 'any' }, left.length]
+  },
+}
+
 const candidate: ReadInstrument = {
   name: 'mtls_identity_candidate_differences_total',
   help: 'Decisions that the candidate policy would make otherwise; code is that of the policy that refuses.',
@@ -243,6 +257,7 @@ export const authenticatorInstruments: readonly (ReadInstrument | RecordedInstru
   crls,
   crlIssued,
   crlExpiry,
+  clients,
   policy,
   dangers,
   candidate,

@@ -114,10 +114,10 @@ let strict: ResolvedProfile | undefined
 /** Throws {@link ClientCertConfigError} for an unknown field or a value out of range. */
 export function resolveProfile(profile: 'strict' | 'compatible' | Partial<PathProfile> = 'strict'): ResolvedProfile {
   if (profile === 'strict') {
-    strict ??= digest(strictProfile)
+    strict ??= digest('profile', strictProfile)
     return strict
   }
-  if (profile === 'compatible') return digest(compatibleProfile)
+  if (profile === 'compatible') return digest('profile', compatibleProfile)
   if (typeof profile !== 'object' || profile === null) {
     throw new ClientCertConfigError(
       `profile: expected 'strict', 'compatible' or an object, got ${JSON.stringify(profile)}`,
@@ -126,35 +126,45 @@ export function resolveProfile(profile: 'strict' | 'compatible' | Partial<PathPr
   refuseUnknownOptions('profile', profile, Object.keys(strictProfile))
   // An undefined field means the default, never "no check".
   const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== undefined))
-  return digest({ ...strictProfile, ...given })
+  return digest('profile', { ...strictProfile, ...given })
 }
 
-function digest(profile: PathProfile): ResolvedProfile {
+/** The profile with other values in some of its fields, which an operator wrote under the name `where`. Throws as {@link resolveProfile}. */
+export function changedProfile(
+  profile: ResolvedProfile,
+  changes: Partial<PathProfile>,
+  where: string,
+): ResolvedProfile {
+  const written: ResolvedProfile = digest(where, { ...strictProfile, ...changes })
+  const changed = Object.keys(changes) as (keyof PathProfile)[]
+  return Object.freeze({ ...profile, ...Object.fromEntries(changed.map((name) => [name, written[name]])) })
+}
+
+function digest(where: string, profile: PathProfile): ResolvedProfile {
   for (const [name, fallback] of Object.entries(strictProfile)) {
-    checkType(name, profile[name as keyof PathProfile], fallback)
+    checkType(`${where}.${name}`, profile[name as keyof PathProfile], fallback)
   }
   if (profile.extendedKeyUsage !== 'any' && !isIdentifier(profile.extendedKeyUsage)) {
     throw new ClientCertConfigError(
-      `profile.extendedKeyUsage: "${profile.extendedKeyUsage}" is neither an object identifier nor 'any'`,
+      `${where}.extendedKeyUsage: "${profile.extendedKeyUsage}" is neither an object identifier nor 'any'`,
     )
   }
   return Object.freeze({
     ...profile,
     signatureAlgorithms: identifiers(
-      'signatureAlgorithms',
+      `${where}.signatureAlgorithms`,
       profile.signatureAlgorithms,
       signatureAlgorithmOid,
       signatureAlgorithmNames,
     ),
-    initialPolicySet: policies(profile.initialPolicySet),
-    curves: identifiers('curves', profile.curves, curveIdentifier, [...curveIdentifiers.keys()]),
+    initialPolicySet: policies(`${where}.initialPolicySet`, profile.initialPolicySet),
+    curves: identifiers(`${where}.curves`, profile.curves, curveIdentifier, [...curveIdentifiers.keys()]),
   })
 }
 
-function policies(written: readonly string[]): ReadonlySet<string> | undefined {
+function policies(where: string, written: readonly string[]): ReadonlySet<string> | undefined {
   const wrong = written.find((policy) => !isIdentifier(policy))
-  if (wrong !== undefined)
-    throw new ClientCertConfigError(`profile.initialPolicySet: "${wrong}" is no object identifier`)
+  if (wrong !== undefined) throw new ClientCertConfigError(`${where}: "${wrong}" is no object identifier`)
   return written.includes(oid.anyPolicy) ? undefined : new Set(written)
 }
 
@@ -177,7 +187,7 @@ const isIdentifier = (written: string) => /^[0-2](\.(0|[1-9]\d*))+$/.test(writte
 const curveIdentifier = (written: string) =>
   curveIdentifiers.get(written) ?? (isIdentifier(written) ? written : undefined)
 
-function checkType(name: string, value: unknown, fallback: unknown): void {
+function checkType(where: string, value: unknown, fallback: unknown): void {
   const fits =
     typeof fallback === 'number'
       ? Number.isSafeInteger(value) && (value as number) >= 0
@@ -186,14 +196,14 @@ function checkType(name: string, value: unknown, fallback: unknown): void {
         : typeof value === typeof fallback
   if (fits) return
   const wanted = Array.isArray(fallback) ? 'a list of one or more strings' : `a ${typeof fallback}`
-  throw new ClientCertConfigError(`profile.${name}: expected ${wanted}, got ${JSON.stringify(value) ?? typeof value}`)
+  throw new ClientCertConfigError(`${where}: expected ${wanted}, got ${JSON.stringify(value) ?? typeof value}`)
 }
 
 /** Lists that cannot change are looked up once: the defaults, which nearly every profile has. */
 const remembered = new WeakMap<readonly string[], ReadonlySet<string>>()
 
 function identifiers(
-  name: string,
+  where: string,
   written: readonly string[],
   identify: (item: string) => string | undefined,
   known: readonly string[],
@@ -206,7 +216,7 @@ function identifiers(
       if (identifier !== undefined) return identifier
       const near = nearest(item, known)
       throw new ClientCertConfigError(
-        `profile.${name}: unknown "${item}".${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}`}`,
+        `${where}: unknown "${item}".${near ? ` Did you mean "${near}"?` : ` Known: ${known.join(', ')}`}`,
       )
     }),
   )

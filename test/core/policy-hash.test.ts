@@ -122,6 +122,11 @@ describe('the hash is the same', () => {
     ],
     ['whoever listens', () => ({}), () => ({ log: () => {}, onDecision: () => {}, auditNames: true })],
     [
+      'whatever is warned about beforehand',
+      () => ({}),
+      () => ({ expiry: { warnDays: [90] }, nextStandard: { minimumRsaBits: 4096 } }),
+    ],
+    [
       'however an address is written',
       () => ({ source: forwardedHeader({ preset: 'nginx', from: proxyAddress('10.0.3.7', '2001:DB8:0::/48') }) }),
       () => ({ source: forwardedHeader({ preset: 'nginx', from: proxyAddress('2001:db8::/48', '10.0.3.7/32') }) }),
@@ -346,7 +351,14 @@ describe('the hash differs by', () => {
 
   test('every option of an authenticator that decides anything is among them', () => {
     const tried = new Set(Object.values(variants).flatMap((options) => Object.keys(options())))
-    expect(optionNames.filter((name) => !tried.has(name))).toEqual(['log', 'onDecision', 'auditNames', 'candidate'])
+    expect(optionNames.filter((name) => !tried.has(name))).toEqual([
+      'log',
+      'expiry',
+      'nextStandard',
+      'onDecision',
+      'auditNames',
+      'candidate',
+    ])
   })
 
   test('a CA of the same name with another key', async () => {

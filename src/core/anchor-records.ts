@@ -1,0 +1,162 @@
+import { hash } from 'node:crypto'
+import { escaped } from '../help.js'
+import type { CertificationPath } from '../path/certification-path.js'
+import { quietly } from '../quietly.js'
+import type { Pin, TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
+import type { TrustStore } from '../trust/trust-store.js'
+import { momentOrNone } from './moment.js'
+
+/** A trust anchor, and what was seen of it. Milliseconds since 1970. */
+export interface AnchorRecord {
+  readonly id: string
+  readonly fingerprint: string
+  /** Safe to print, as `subject` is. */
+  readonly set: string | undefined
+  /** RFC 4514 text; of a pinned certificate, which is a client's, with `auditNames` only. */
+  readonly subject: string | undefined
+  /** Since when it has been in the trust store without a gap, as far as this process knows; undefined where it is not in it. */
+  since: number | undefined
+  /** Of the clients that were forgotten, and of connections that have ended; -Infinity: nobody. */
+  lastSeen: number
+  /** Connections that are open by it now, and how many look after each. */
+  readonly open: Map<object, number>
+  /** Certificates that had to be forgotten. */
+  forgotten: number
+}
+
+/** A connection keeps the anchor in use by which it was accepted last. */
+export interface Hold {
+  /** Does nothing once it was released. */
+  by(path: CertificationPath): void
+  release(): void
+}
+
+interface AnchorSettings {
+  readonly trust: TrustStore
+  readonly auditNames: boolean
+  readonly now: () => number
+}
+
+/** Of anchors that are trusted no more. */
+const former = 1_000
+
+/** What is trusted, since when, and until when it was used. Outlives reloads of trust. */
+export class AnchorRecords {
+  /** Milliseconds since 1970 since when this process watches; NaN where the clock gave no time. */
+  readonly since: number
+  readonly #settings: AnchorSettings
+  readonly #records = new Map<string, AnchorRecord>()
+  readonly #stop: () => void
+  #trusted: TrustSnapshot
+
+  constructor(settings: AnchorSettings) {
+    this.since = momentOrNone(settings)
+    this.#settings = settings
+    this.#trusted = settings.trust.current()
+    this.#stop = settings.trust.onReload((result) => {
+      if (result.ok) quietly(() => this.#reloaded())
+    })
+  }
+
+  /** Those somebody came by, or that came or went with a reload. */
+  get all(): Iterable<AnchorRecord> {
+    return this.#records.values()
+  }
+
+  /** What is in the trust store now. */
+  get trusted(): readonly (TrustAnchor | Pin)[] {
+    return [...this.#trusted.anchors, ...this.#trusted.pinned]
+  }
+
+  of(anchor: TrustAnchor | Pin): AnchorRecord {
+    const id = idOf(anchor)
+    const known = this.#records.get(id)
+    if (known !== undefined) return known
+    const record = {
+      id,
+      fingerprint: anchor.certificate.fingerprint,
+      set: anchor.name && escaped(anchor.name),
+      subject: subjectOf(anchor, this.#settings.auditNames),
+      // Those that came with a reload have their record from then on.
+      since: this.since,
+      lastSeen: Number.NEGATIVE_INFINITY,
+      open: new Map(),
+      forgotten: 0,
+    }
+    this.#records.set(id, record)
+    return record
+  }
+
+  /**
+   * Since when an anchor in the trust store is watched; undefined where it is in it no more. A system clock that was set meanwhile (a machine that wakes
+   * up in 1970) makes no process older than it is.
+   *
+   * @param record undefined: nobody has come by it, and no reload has brought it
+   */
+  watchedSince(record: AnchorRecord | undefined, at: number): number | undefined {
+    const since = record === undefined ? this.since : record.since
+    const began = this.#settings.now === Date.now ? at - performance.now() : Number.NEGATIVE_INFINITY
+    return since === undefined ? undefined : Math.max(since, began)
+  }
+
+  hold(connection: object): Hold {
+    let held: AnchorRecord | undefined
+    let isOver = false
+    const letGo = () => {
+      if (held === undefined) return
+      const others = (held.open.get(connection) ?? 1) - 1
+      if (others > 0) held.open.set(connection, others)
+      else held.open.delete(connection)
+      // NaN where the clock gives no time: then nobody can say that it was long ago.
+      held.lastSeen = Math.max(held.lastSeen, momentOrNone(this.#settings))
+    }
+    return {
+      by: ({ anchor }) => {
+        if (isOver) return
+        const record = this.of(anchor)
+        if (record === held) return
+        letGo()
+        record.open.set(connection, (record.open.get(connection) ?? 0) + 1)
+        held = record
+      },
+      release: () => {
+        if (!isOver) letGo()
+        isOver = true
+      },
+    }
+  }
+
+  close(): void {
+    this.#stop()
+  }
+
+  /** An anchor that was not trusted for a while could not be seen meanwhile: it is watched from its return on. */
+  #reloaded(): void {
+    const at = momentOrNone(this.#settings)
+    const gone = new Set(this.trusted.map(idOf))
+    this.#trusted = this.#settings.trust.current()
+    for (const anchor of this.trusted) {
+      if (!gone.delete(idOf(anchor))) this.of(anchor).since = at
+    }
+    for (const id of gone) {
+      const record = this.#records.get(id)
+      if (record !== undefined) record.since = undefined
+    }
+    const unused = [...this.#records.values()].filter(({ since, open }) => since === undefined && open.size === 0)
+    unused.sort((a, b) => a.lastSeen - b.lastSeen)
+    for (const { id } of unused.slice(0, Math.max(0, unused.length - former))) this.#records.delete(id)
+  }
+}
+
+/** One anchor of one set; a pinned key is the same anchor whatever certificate it comes in. */
+export function idOf(anchor: TrustAnchor | Pin): string {
+  const { certificate, name = '' } = anchor
+  const isKey = 'by' in anchor && anchor.by === 'key'
+  return isKey
+    ? `key ${hash('sha256', certificate.publicKey.der, 'base64')} ${name}`
+    : `${certificate.fingerprint} ${name}`
+}
+
+/** An operator's own CAs have names; of a pinned certificate, which is a client's, it is told where names are. */
+export const subjectOf = (anchor: TrustAnchor | Pin, named: boolean): string | undefined =>
+  'by' in anchor && !named ? undefined : escaped(anchor.certificate.subject.toString())

@@ -1,0 +1,67 @@
+import { LruMap } from '../lru-map.js'
+
+/** What a client came with: its certificate, who issued it (by public key), and its own key. */
+export interface Appearance {
+  readonly fingerprint: string
+  readonly issuerFingerprint: string | undefined
+  /** Milliseconds since 1970. */
+  readonly notAfter: number
+  /** SHA-256 of SubjectPublicKeyInfo: a CA whose certificate was renewed is the same issuer. */
+  readonly issuerKey: string
+  readonly key: string
+}
+
+export type Change = 'issuer' | 'key'
+
+/** What is unusual about an appearance; undefined: nothing. */
+export type Unusual =
+  | { readonly type: 'first-seen'; readonly certain: boolean }
+  | { readonly type: 'moved'; readonly changed: readonly Change[]; readonly former: Appearance }
+  | undefined
+
+interface Known {
+  last: Appearance
+  readonly issuers: string[]
+  readonly keys: string[]
+}
+
+const clients = 10_000
+/** Of one client: replicas of a service have a key each, and a client that goes to and fro is told of once for each place. */
+const remembered = 16
+
+/** Which issuers and keys each client has come with, of as many clients as fit. */
+export class ClientHistory {
+  readonly #known: LruMap<string, Known>
+  readonly #capacity: number
+  #hasForgotten = false
+
+  constructor(capacity = clients) {
+    this.#known = new LruMap(capacity)
+    this.#capacity = capacity
+  }
+
+  /** @param client see `clientNameOf` */
+  meet(client: string, appearance: Appearance): Unusual {
+    const known = this.#known.get(client)
+    if (known === undefined) {
+      const certain = !this.#hasForgotten
+      if (this.#known.size === this.#capacity) this.#hasForgotten = true
+      this.#known.set(client, { last: appearance, issuers: [appearance.issuerKey], keys: [appearance.key] })
+      return { type: 'first-seen', certain }
+    }
+    const changed: Change[] = []
+    if (isNew(known.issuers, appearance.issuerKey)) changed.push('issuer')
+    if (isNew(known.keys, appearance.key)) changed.push('key')
+    const former = known.last
+    known.last = appearance
+    return changed.length === 0 ? undefined : { type: 'moved', changed, former }
+  }
+}
+
+/** Whether it was not in the list, where it is now, the oldest left out. */
+function isNew(list: string[], item: string): boolean {
+  if (list.includes(item)) return false
+  list.push(item)
+  if (list.length > remembered) list.shift()
+  return true
+}
