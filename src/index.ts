@@ -1,3 +1,4 @@
+export { channels, type MtlsIdentityChannels } from './channels.js'
 export type { AuditEvent, DecisionDurations } from './core/audit.js'
 export { createAuthenticator } from './core/authenticator.js'
 export type {
@@ -7,32 +8,18 @@ export type {
   DifferenceKind,
   DifferingIdentity,
 } from './core/candidate-report.js'
-export { channels, type MtlsIdentityChannels } from './core/channels.js'
-export type { ConnectionEvent } from './core/connection-events.js'
 export type { Authenticator } from './core/contract.js'
 export type { DangerousSwitch } from './core/dangers.js'
 export { type Decision, explain } from './core/decision.js'
 export type { PolicyDescription } from './core/describe.js'
 export type { AppliedException, CertificateException, Exceptions, Ignorable } from './core/exceptions.js'
-export type { ExpiryOptions } from './core/expiry.js'
-export type { CertificateFacts, IdentityEvent, Shortfall } from './core/identity-events.js'
 export type { LogFunction } from './core/log.js'
 export type { ClientCertOptions, MountOptions } from './core/mount.js'
 export type { AuthenticatorOptions, CandidateOptions, DecisionContext } from './core/options.js'
 export type { AnchorDescription, CertificateDescription, Policy } from './core/policy.js'
 export type { PrincipalSource } from './core/principal.js'
 export type { ResponseOptions } from './core/responses.js'
-export type {
-  AnchorReport,
-  CertificateReport,
-  RemovalReason,
-  ReportOptions,
-  RotationReport,
-  WayReport,
-} from './core/rotation-report.js'
-export { type EnforcedTlsOptions, tlsServerOptions } from './core/server-options.js'
 export type { SpoofingEvent } from './core/spoofing.js'
-export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './core/upgrade.js'
 export type { Description, Plain } from './description.js'
 export {
   type AbsentDetail,
@@ -59,6 +46,16 @@ export type {
 } from './identity/identity.js'
 export { type SpiffeBundle, type SpiffeBundleOptions, spiffeBundles } from './identity/spiffe-bundles.js'
 export { SpiffeId } from './identity/spiffe-id.js'
+export type { ExpiryOptions } from './ledger/expiry.js'
+export type { CertificateFacts, IdentityEvent, Shortfall } from './ledger/identity-events.js'
+export type {
+  AnchorReport,
+  CertificateReport,
+  RemovalReason,
+  ReportOptions,
+  RotationReport,
+  WayReport,
+} from './ledger/rotation-report.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { NextStandard } from './path/next-standard.js'
 export type { PathProfile } from './path/profile.js'
@@ -85,6 +82,9 @@ export type { RuleFile } from './rules/document-rule.js'
 export type { Rule, RuleOutcome, RuleReason, RuleRequest } from './rules/rule.js'
 export type { RuleDocument } from './rules/rule-document.js'
 export * as rules from './rules.js'
+export type { ConnectionEvent } from './server/connection-events.js'
+export { type EnforcedTlsOptions, tlsServerOptions } from './server/server-options.js'
+export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './server/upgrade.js'
 export { type ByPeerOptions, byPeer } from './source/by-peer.js'
 export { DecodingError, type HeaderDecoder } from './source/decoding.js'
 export { type ForwardedHeaderSource, forwardedHeader } from './source/forwarded-header.js'

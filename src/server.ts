@@ -3,18 +3,18 @@
  *
  * @module
  */
-export type { CredentialFiles, CredentialProvider } from './core/credential-source.js'
-export { type GuardConnectionOptions, type GuardedConnection, guardConnection } from './core/guard-connection.js'
-export type { ServerCredentials } from './core/server-context.js'
+export type { CredentialFiles, CredentialProvider } from './server/credential-source.js'
+export { type GuardConnectionOptions, type GuardedConnection, guardConnection } from './server/guard-connection.js'
+export type { ServerCredentials } from './server/server-context.js'
 export {
   type AdvertiseOption,
   type EnforcedTlsOptions,
   type TlsServerOptions,
   tlsServerOptions,
-} from './core/server-options.js'
+} from './server/server-options.js'
 export {
   type SupervisedServer,
   type SuperviseOptions,
   type Supervisor,
   superviseServer,
-} from './core/supervise-server.js'
+} from './server/supervise-server.js'

@@ -1,10 +1,10 @@
 import { networkOf } from '../address-ranges.js'
 import { errorTable } from '../errors.js'
+import { identityChannel, publishIdentity } from '../ledger/identity-events.js'
 import { LruMap } from '../lru-map.js'
 import type { AnyRequest } from '../source/source.js'
 import type { DecisionFacts } from './audit.js'
 import type { Decision } from './decision.js'
-import { identityChannel, publishIdentity } from './identity-events.js'
 
 /** So many refusals within so long are a burst. One that goes on is told of again after each interval. */
 export const burst = { refusals: 30, milliseconds: 60_000 } as const

@@ -1,12 +1,12 @@
 import { AsyncResource } from 'node:async_hooks'
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
 import { limits } from '../limits.js'
+import { momentOf } from '../moment.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
 import { type CandidateReport, type Difference, DifferenceTally } from './candidate-report.js'
 import type { Decision } from './decision.js'
 import { type Comparison, type Epoch, holding, type KnownClient, numbersOf } from './decision-memory.js'
 import { epochOf } from './epoch.js'
-import { momentOf } from './moment.js'
 import { type AuthenticatorOptions, type CandidateOptions, resolveOptions, type Settings } from './options.js'
 import type { Reporting } from './reporting.js'
 

@@ -1,8 +1,9 @@
 import type { TLSSocket } from 'node:tls'
 import type { AnyClientCertError } from '../errors.js'
+import type { Hold } from '../ledger/anchor-records.js'
+import type { ReportOptions, RotationReport } from '../ledger/rotation-report.js'
 import type { Rule } from '../rules/rule.js'
 import type { AnyRequest, PresentedChain } from '../source/source.js'
-import type { Hold } from './anchor-records.js'
 import type { DecisionFacts } from './audit.js'
 import type { CandidateReport } from './candidate-report.js'
 import type { Decision } from './decision.js'
@@ -10,7 +11,6 @@ import type { Authentication } from './decision-memory.js'
 import type { PolicyDescription } from './describe.js'
 import type { Settings } from './options.js'
 import type { Observer, Reporting } from './reporting.js'
-import type { ReportOptions, RotationReport } from './rotation-report.js'
 import type { Standing } from './standing.js'
 
 /** Decides who a client is. Made by `createAuthenticator`; one may serve any number of mounts, servers and sockets. */

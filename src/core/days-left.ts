@@ -1,8 +1,8 @@
 import { ClientCertConfigError } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { daysLeft } from '../ledger/expiry.js'
+import { momentOrNone } from '../moment.js'
 import type { CachedResponse } from './caching.js'
-import { daysLeft } from './expiry.js'
-import { momentOrNone } from './moment.js'
 
 /** Sets the field on the answer to a request that was accepted. */
 export type DaysLeftHeader = (response: CachedResponse, identity: ClientIdentity) => void

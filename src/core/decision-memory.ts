@@ -1,12 +1,12 @@
 import type { AnyClientCertError, ClientCertErrorCode } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import type { Sighting } from '../ledger/sighting.js'
 import { LruMap } from '../lru-map.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { Difference } from './candidate-report.js'
 import type { AcceptedDecision } from './decision.js'
 import type { ExceptionEntry } from './exceptions.js'
-import type { Sighting } from './sighting.js'
 
 /** What an authentication was made with. A remembered one holds only while all of it is the same. */
 export interface Epoch {

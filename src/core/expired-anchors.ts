@@ -1,9 +1,9 @@
 import { ClientCertConfigError } from '../errors.js'
 import { quote } from '../help.js'
+import { momentOrNone } from '../moment.js'
 import { endOf } from '../path/validate-path.js'
 import type { TrustAnchor } from '../trust/trust-snapshot.js'
 import { warn } from '../warn.js'
-import { momentOrNone } from './moment.js'
 import type { Settings } from './options.js'
 
 const named = 3

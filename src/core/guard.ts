@@ -6,13 +6,13 @@ import {
   refuseUnknownOptions,
 } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { momentOf } from '../moment.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
 import { isRule, judge, type Rule, refusalBy } from '../rules/rule.js'
 import { sharedAttachment } from '../shared.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
 import type { Decision } from './decision.js'
-import { momentOf } from './moment.js'
 import type { Denial, OnDenied } from './responses.js'
 
 /** What one authenticator decided about one request, and under which terms its mount asked. */

@@ -1,9 +1,9 @@
-import { connectionChannel } from '../core/connection-events.js'
-import { identityChannel } from '../core/identity-events.js'
 import { spoofingChannel } from '../core/spoofing.js'
 import type { EventChannel } from '../event-channels.js'
+import { identityChannel } from '../ledger/identity-events.js'
 import { reloadChannel } from '../reload-events.js'
 import { revocationChannel } from '../revocation/events.js'
+import { connectionChannel } from '../server/connection-events.js'
 import type { Labels, ProcessInstrument, Sample } from './instruments.js'
 
 /** Events of one channel, counted by labels that have few values each. */

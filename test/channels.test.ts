@@ -6,17 +6,17 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import ts from 'typescript-5.9'
-import { addressOf, channelNames } from '../../src/event-channels.js'
-import { channels, type MtlsIdentityChannels, type ReloadEvent } from '../../src/index.js'
-import { publishReload } from '../../src/reload-events.js'
+import { addressOf, channelNames } from '../src/event-channels.js'
+import { channels, type MtlsIdentityChannels, type ReloadEvent } from '../src/index.js'
+import { publishReload } from '../src/reload-events.js'
 
-const repository = join(import.meta.dirname, '../..')
+const repository = join(import.meta.dirname, '..')
 const names = Object.values(channelNames)
 
 /** Fields and words of each channel's events, as the compiler knows them. */
 const known = new Map<string, { fields: Set<string>; words: Set<string> }>()
 beforeAll(() => {
-  const file = join(repository, 'src/core/channels.ts')
+  const file = join(repository, 'src/channels.ts')
   const program = ts.createProgram([file], {
     target: ts.ScriptTarget.ES2022,
     module: ts.ModuleKind.NodeNext,
@@ -86,7 +86,7 @@ describe('the table of channels', () => {
 
   test('no other file writes the name of a channel, or opens one by itself', () => {
     const elsewhere = readdirSync(join(repository, 'src'), { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('.ts') && file !== 'event-channels.ts' && file !== 'core/channels.ts')
+      .filter((file) => file.endsWith('.ts') && file !== 'event-channels.ts' && file !== 'channels.ts')
       .map((file) => [file, readFileSync(join(repository, 'src', file), 'utf8')] as const)
     expect(elsewhere.length).toBeGreaterThan(100)
     const found = elsewhere.filter(

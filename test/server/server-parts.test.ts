@@ -1,11 +1,11 @@
 /** Parts of superviseServer() that real sockets take too long to show. */
 import { EventEmitter } from 'node:events'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { bugsOf, nodeBugs } from '../../src/core/node-versions.js'
-import { admit } from '../../src/core/open-connections.js'
-import { filterEvents } from '../../src/core/server-emit.js'
-import { versionWarning } from '../../src/core/server-start-checks.js'
 import { limits } from '../../src/limits.js'
+import { bugsOf, nodeBugs } from '../../src/server/node-versions.js'
+import { admit } from '../../src/server/open-connections.js'
+import { filterEvents } from '../../src/server/server-emit.js'
+import { versionWarning } from '../../src/server/server-start-checks.js'
 
 describe('Node’s known bugs with client certificates', () => {
   const ids = (version: string) => bugsOf(version).map(({ id }) => id)

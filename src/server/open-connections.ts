@@ -1,10 +1,10 @@
 import type { TLSSocket } from 'node:tls'
+import { type AuthenticatorInternals, internals } from '../core/contract.js'
 import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
+import type { Hold } from '../ledger/anchor-records.js'
 import { limits } from '../limits.js'
-import type { Hold } from './anchor-records.js'
 import type { DoorReport } from './connection-events.js'
 import { type Watched, watchOf } from './connection-watch.js'
-import { type AuthenticatorInternals, internals } from './contract.js'
 import { guardConnection } from './guard-connection.js'
 
 export type OnIdentityEnd = (socket: TLSSocket, error: AnyClientCertError) => void

@@ -1,8 +1,8 @@
 import { createHmac, hash, hkdfSync, randomBytes } from 'node:crypto'
+import type { AuthenticatorInternals } from '../core/contract.js'
+import { internals } from '../core/contract.js'
 import { ClientCertConfigError } from '../errors.js'
 import { sharedMap } from '../shared.js'
-import type { AuthenticatorInternals } from './contract.js'
-import { internals } from './contract.js'
 
 /** What decides which servers resume each other's TLS sessions. */
 export interface SessionBinding {

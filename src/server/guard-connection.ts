@@ -1,12 +1,12 @@
+import { claimOf } from '../core/claims.js'
+import { type AuthenticatorInternals, internals } from '../core/contract.js'
+import type { Decision } from '../core/decision.js'
+import { guardDecision } from '../core/guard.js'
 import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { generationOf, isRule, type Rule } from '../rules/rule.js'
 import type { AnyRequest } from '../source/source.js'
-import { claimOf } from './claims.js'
 import { recheckMilliseconds, type Watched, watchOf } from './connection-watch.js'
-import { type AuthenticatorInternals, internals } from './contract.js'
-import type { Decision } from './decision.js'
-import { guardDecision } from './guard.js'
 
 /** A socket, an HTTP/2 stream, a response, a WebSocket's socket: what can be ended, and says when it has ended. */
 export interface GuardedConnection {

@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net'
+import { type AuthenticatorInternals, internals } from '../core/contract.js'
+import { checkUpgrades } from '../core/upgraded-servers.js'
 import { warn, warnOf } from '../warn.js'
-import { type AuthenticatorInternals, internals } from './contract.js'
 import { bugsOf } from './node-versions.js'
-import { checkUpgrades } from './upgraded-servers.js'
 
 /** What can be seen of a server from outside. */
 export interface CheckedServer {

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
 import { escaped } from '../help.js'
+import { momentOrNone } from '../moment.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import { quietly } from '../quietly.js'
 import type { Pin, TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { TrustStore } from '../trust/trust-store.js'
-import { momentOrNone } from './moment.js'
 
 /** A trust anchor, and what was seen of it. Milliseconds since 1970. */
 export interface AnchorRecord {

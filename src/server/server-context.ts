@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import { type AuthenticatorInternals, internals } from '../core/contract.js'
 import { sharedMap } from '../shared.js'
 import { warn } from '../warn.js'
 import { nameList } from './ca-names.js'
-import { type AuthenticatorInternals, internals } from './contract.js'
 import { bindSessions, type SessionBinding } from './session-binding.js'
 
 /** What an operator wanted of a server, before it was bound to what is trusted. */

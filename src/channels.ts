@@ -1,11 +1,11 @@
-import type { channelNames, EventChannel } from '../event-channels.js'
-import { type ReloadEvent, reloadChannel } from '../reload-events.js'
-import { type RevocationEvent, revocationChannel } from '../revocation/events.js'
-import { type AuditEvent, decisionChannel } from './audit.js'
-import { type CandidateEvent, candidateChannel } from './candidate-report.js'
-import { type ConnectionEvent, connectionChannel } from './connection-events.js'
-import { type IdentityEvent, identityChannel } from './identity-events.js'
-import { type SpoofingEvent, spoofingChannel } from './spoofing.js'
+import { type AuditEvent, decisionChannel } from './core/audit.js'
+import { type CandidateEvent, candidateChannel } from './core/candidate-report.js'
+import { type SpoofingEvent, spoofingChannel } from './core/spoofing.js'
+import type { channelNames, EventChannel } from './event-channels.js'
+import { type IdentityEvent, identityChannel } from './ledger/identity-events.js'
+import { type ReloadEvent, reloadChannel } from './reload-events.js'
+import { type RevocationEvent, revocationChannel } from './revocation/events.js'
+import { type ConnectionEvent, connectionChannel } from './server/connection-events.js'
 
 /** What is published under which name of `node:diagnostics_channel`. */
 export interface MtlsIdentityChannels {

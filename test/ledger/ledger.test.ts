@@ -2,10 +2,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { KnownClient } from '../../src/core/decision-memory.js'
-import { Ledger, lastSeenOf } from '../../src/core/ledger.js'
-import { rotationReport } from '../../src/core/rotation-report.js'
-import { type Appearance, ClientHistory } from '../../src/core/unusual.js'
 import { TrustStore } from '../../src/index.js'
+import { Ledger, lastSeenOf } from '../../src/ledger/ledger.js'
+import { rotationReport } from '../../src/ledger/rotation-report.js'
+import { type Appearance, ClientHistory } from '../../src/ledger/unusual.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { day, fromNoon, noon, present, second } from '../support/pki.js'
 

@@ -1,5 +1,5 @@
+import { LineLimit, withLeftOut } from '../core/line-limit.js'
 import { escaped, quote } from '../help.js'
-import { LineLimit, withLeftOut } from './line-limit.js'
 
 /** Gets the lines about clients that never reached the application: `mtls-identity CODE: fact — fix`. */
 export type ServerLog = (line: string) => void

@@ -1,7 +1,7 @@
 /** When a certificate comes under a threshold, and what operators may write. */
 import { describe, expect, test } from '@jest/globals'
-import { daysLeft, expiryWarning } from '../../src/core/expiry.js'
 import { createAuthenticator, type ExpiryOptions } from '../../src/index.js'
+import { daysLeft, expiryWarning } from '../../src/ledger/expiry.js'
 import { createTestPki } from '../../src/testing.js'
 import { day, fromNoon, hour, noon, thrownBy } from '../support/pki.js'
 

@@ -1,6 +1,6 @@
+import { type AuthenticatorInternals, internals } from '../core/contract.js'
 import { type AnyClientCertError, deny } from '../errors.js'
 import { limits } from '../limits.js'
-import { type AuthenticatorInternals, internals } from './contract.js'
 
 /** Something that stays open as long as an identity holds. */
 export interface Watched {

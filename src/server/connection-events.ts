@@ -1,9 +1,9 @@
 import type { TLSSocket } from 'node:tls'
+import type { Decision } from '../core/decision.js'
 import { isClientCertError } from '../errors.js'
 import { addressOf, openChannel, present } from '../event-channels.js'
 import { quietly } from '../quietly.js'
 import { tlsSocket } from '../source/tls-socket.js'
-import type { Decision } from './decision.js'
 
 /** How a TLS connection began, on a server that `superviseServer()` looks after. The requests on it have decisions of their own. */
 export interface ConnectionEvent {

@@ -8,11 +8,10 @@ import { quietly } from '../quietly.js'
 import type { TrustStore } from '../trust/trust-store.js'
 import { type AnchorRecord, AnchorRecords } from './anchor-records.js'
 import { clientNameOf, type NameForm } from './client-name.js'
-import type { KnownClient } from './decision-memory.js'
 import { daysLeft, expiryWarning } from './expiry.js'
 import { type CertificateFacts, publishIdentity, type Shortfall } from './identity-events.js'
 import { outdatedReasons } from './outdated.js'
-import type { Sighting } from './sighting.js'
+import type { SeenClient, Sighting } from './sighting.js'
 import { ClientHistory } from './unusual.js'
 
 /** What the ledger is told, beside who comes. */
@@ -105,7 +104,7 @@ export class Ledger {
    *
    * @param isRequest false where it was decided about again by ourselves
    */
-  see(known: KnownClient, at: number, isRequest: boolean): void {
+  see(known: SeenClient, at: number, isRequest: boolean): void {
     const { sighting } = known
     // What is due was forgotten, or comes under a threshold.
     if (sighting !== undefined && at < sighting.due) {
@@ -120,14 +119,14 @@ export class Ledger {
     this.anchors.close()
   }
 
-  #lookQuietly(known: KnownClient, at: number, isRequest: boolean): void {
+  #lookQuietly(known: SeenClient, at: number, isRequest: boolean): void {
     // A candidate's clients are those of the policy in force, which sees them.
     if (this.#settings.enforced !== undefined) return
     // Whatever goes wrong here, the client was accepted.
     quietly(() => this.#look(known, at, isRequest))
   }
 
-  #look(known: KnownClient, at: number, isRequest: boolean): void {
+  #look(known: SeenClient, at: number, isRequest: boolean): void {
     const { identity } = known
     const met = this.#clients.get(identity.fingerprint)
     const client = met ?? this.#enter(identity, known.path)
@@ -174,7 +173,7 @@ export class Ledger {
     return client
   }
 
-  #sightingOf(client: LedgerClient, { identity, path }: KnownClient, at: number): LedgerSighting {
+  #sightingOf(client: LedgerClient, { identity, path }: SeenClient, at: number): LedgerSighting {
     const { via } = identity
     const anchor = this.anchors.of(path.anchor)
     const issuer = identity.issuerCertificate?.fingerprint
@@ -235,7 +234,7 @@ export class Ledger {
     }))
   }
 
-  #tellOfStandard(client: LedgerClient, { path, decidedAt }: KnownClient, facts: () => CertificateFacts): void {
+  #tellOfStandard(client: LedgerClient, { path, decidedAt }: SeenClient, facts: () => CertificateFacts): void {
     const { nextStandard } = this.#settings
     if (nextStandard === undefined || client.outdated.length > 0) return
     const reasons = outdatedReasons(path, nextStandard, decidedAt)
@@ -244,7 +243,7 @@ export class Ledger {
     publishIdentity(() => ({ type: 'outdated', reasons, ...facts() }))
   }
 
-  #factsOf({ identity }: KnownClient, at: number): CertificateFacts {
+  #factsOf({ identity }: SeenClient, at: number): CertificateFacts {
     const { fingerprint, issuerCertificate, anchor, via, notAfter, subject, issuer } = identity
     const named = this.#settings.auditNames
     return {

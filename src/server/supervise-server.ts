@@ -1,16 +1,16 @@
 import { maxHeaderSize } from 'node:http'
+import { type Authenticator, type AuthenticatorInternals, internals } from '../core/contract.js'
+import { markUpgradeGuarded, unmarkUpgradeGuarded, upgradeGuardOf } from '../core/upgraded-servers.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { sharedMap } from '../shared.js'
 import { warn } from '../warn.js'
 import { ConnectionEvents } from './connection-events.js'
-import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
 import { type CredentialFiles, type CredentialProvider, openCredentials } from './credential-source.js'
 import { HandshakeLines, type ServerLog } from './handshake-lines.js'
 import { admit, type OnIdentityEnd, OpenConnections } from './open-connections.js'
 import { type SecureServer, ServerContext } from './server-context.js'
 import { type EmittingServer, filterEvents } from './server-emit.js'
 import { type CheckedServer, checkAtOnce, checkListening } from './server-start-checks.js'
-import { markUpgradeGuarded, unmarkUpgradeGuarded, upgradeGuardOf } from './upgraded-servers.js'
 
 export interface SuperviseOptions {
   /** Where the server's own key and certificate come from: `{ key, cert }` or `{ pfx }`, paths that are watched, or `{ load, refresh }`. */

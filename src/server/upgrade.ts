@@ -1,15 +1,15 @@
 import { STATUS_CODES } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
+import { type Authenticator, type AuthenticatorInternals, internals } from '../core/contract.js'
+import type { Decision } from '../core/decision.js'
+import { guardDecision, recordDecision } from '../core/guard.js'
+import { answering, problemOf, type ResponseOptions, sendProblem } from '../core/responses.js'
+import { markUpgradeGuarded, upgradeGuardOf } from '../core/upgraded-servers.js'
 import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { generationOf, isRule, type Rule } from '../rules/rule.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Watched, watchOf } from './connection-watch.js'
-import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
-import type { Decision } from './decision.js'
-import { guardDecision, recordDecision } from './guard.js'
-import { answering, problemOf, type ResponseOptions, sendProblem } from './responses.js'
-import { markUpgradeGuarded, upgradeGuardOf } from './upgraded-servers.js'
 
 export interface UpgradeOptions {
   /** What must hold of the client, beside the authenticator's own rules. */

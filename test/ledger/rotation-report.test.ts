@@ -2,7 +2,6 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { guardConnection } from '../../src/core/guard-connection.js'
 import {
   type AnchorReport,
   type AuthenticatorOptions,
@@ -11,6 +10,7 @@ import {
   rules,
   TrustStore,
 } from '../../src/index.js'
+import { guardConnection } from '../../src/server/guard-connection.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { day, fromNoon, hour, noon, thrownBy } from '../support/pki.js'
 

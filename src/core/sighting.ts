@@ -1,7 +1,0 @@
-/** One way by which a certificate was accepted. It hangs on what is remembered of a client, and is written on the way of each of its requests. */
-export interface Sighting {
-  /** Milliseconds since 1970, as all of them: from then on the ledger wants to look at it again. */
-  due: number
-  lastSeen: number
-  requests: number
-}
