@@ -1,6 +1,8 @@
+import { IncomingMessage } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
 import type { CachedResponse } from './core/caching.js'
-import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
+import { Exposure } from './core/exposure.js'
+import { type GuardArguments, hasDecision, makeGuard, requireIdentity } from './core/guard.js'
 import {
   type ClientCertOptions as AnyClientCertOptions,
   type MountOptions as AnyMountOptions,
@@ -49,13 +51,13 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
   return function clientCert(request, response, next) {
     const outcome = mount(request, response)
     if (!(outcome instanceof Promise)) {
-      exposeIdentity(request)
+      exposure.expose(request)
       proceed(outcome, request, response, next)
       return
     }
     void outcome
       .then((late) => {
-        exposeIdentity(request)
+        exposure.expose(request)
         return late
       })
       .then((late) => proceed(late, request, response, next), next)
@@ -88,11 +90,24 @@ function proceed(outcome: MountOutcome, request: AnyRequest, response: CachedRes
   else void refuse(outcome, { request: request as Request, response: response as unknown as Response }, next)
 }
 
-/** Each mount sets it anew. A value, not a getter: V8 gives an object a shape of its own for every getter. */
-function exposeIdentity(request: AnyRequest): void {
-  const value = identityOf(request)
-  Object.defineProperty(request, 'clientIdentity', { configurable: true, enumerable: true, writable: false, value })
+/** Express links each request with its response: what is derived from a request, or stands for it, leads to it that way. */
+type Carrier = AnyRequest & { readonly res?: { readonly req?: AnyRequest } }
+
+/** What the requests of all applications of one copy of Express inherit from, wherever they are handed on to; undefined outside of Express. */
+function commonPrototype(request: AnyRequest): object | undefined {
+  let at: object | null = Object.getPrototypeOf(request)
+  while (at !== null && at !== IncomingMessage.prototype) {
+    const next: object | null = Object.getPrototypeOf(at)
+    if (next === IncomingMessage.prototype) return at
+    at = next
+  }
+  return undefined
 }
+
+const exposure = new Exposure<Carrier>(
+  (carrier) => (hasDecision(carrier) ? carrier : (carrier.res?.req ?? carrier)),
+  commonPrototype,
+)
 
 /** Whoever wants to answers: the mount's `onDenied`, the application's error handlers, or we do. */
 async function refuse(denial: Denial, context: DeniedContext, next: NextFunction): Promise<void> {

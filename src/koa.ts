@@ -1,5 +1,6 @@
 import type { Context, DefaultState, Middleware, Next } from 'koa'
-import { type GuardArguments, hasDecision, identityOf, makeGuard, requireIdentity } from './core/guard.js'
+import { Exposure } from './core/exposure.js'
+import { type GuardArguments, identityOf, makeGuard, requireIdentity } from './core/guard.js'
 import {
   type ClientCertOptions as AnyClientCertOptions,
   type MountOptions as AnyMountOptions,
@@ -81,34 +82,16 @@ function proceed(outcome: MountOutcome, context: Context, next: Next): Promise<u
   return undefined
 }
 
-/** Applications whose contexts all have the property, by the prototype of these. */
-const prepared = new WeakSet<object>()
-
-const identityProperty: PropertyDescriptor & ThisType<Context> = {
-  configurable: true,
-  enumerable: true,
-  get() {
-    return identityOf(this.req)
-  },
-  set(value) {
-    if (hasDecision(this.req)) throw new TypeError('clientIdentity cannot be assigned')
-    // Before the middleware it is a name like any other, and is overwritten there.
-    Object.defineProperty(this, 'clientIdentity', { configurable: true, enumerable: true, writable: true, value })
-  },
+/** What the contexts of an application inherit from. */
+function applicationContext(context: Context): object | undefined {
+  const prototype = context.app?.context
+  return Object.getPrototypeOf(context) === prototype ? prototype : undefined
 }
 
-/** A property of each context costs V8 two microseconds a request: the prototype that an application gives its contexts gets it once. */
+const exposure = new Exposure<Context>(({ req }) => req, applicationContext)
+
 function exposeIdentity(context: Context): void {
-  const prototype = context.app?.context
-  if (prototype !== undefined && !prepared.has(prototype) && !('clientIdentity' in prototype)) {
-    Object.defineProperty(prototype, 'clientIdentity', identityProperty)
-    prepared.add(prototype)
-  }
-  // A context that is not made of it, or somebody who has the name for something else.
-  if (Object.hasOwn(context, 'clientIdentity') || !prepared.has(Object.getPrototypeOf(context))) {
-    const value = identityOf(context.req)
-    Object.defineProperty(context, 'clientIdentity', { configurable: true, enumerable: true, writable: false, value })
-  }
+  exposure.expose(context)
   ;(context.state as ClientCertState).clientIdentity = identityOf(context.req)
 }
 

@@ -6,6 +6,7 @@ import * as forExpress from '../../src/express.js'
 import {
   type AuthenticatorOptions,
   ClientCertConfigError,
+  type ClientIdentity,
   createAuthenticator,
   type Decision,
   isClientCertError,
@@ -399,6 +400,38 @@ for (const framework of frameworks) {
         expect(json(await ask())).toEqual({ property: null, state: framework.isKoa ? null : 'none', by: 'nobody' })
         const own = json(await ask(alice))
         expect([own.property, own.by]).toEqual(['alice', 'alice'])
+      })
+
+      test('is that of the request on what is derived from it, and on what stands for it', async () => {
+        const handler = ({ carrier }: Seen) => {
+          const seen = [Object.create(carrier), new Proxy(carrier, {}), carrier] as {
+            clientIdentity?: ClientIdentity
+          }[]
+          return seen.map(({ clientIdentity }) => clientIdentity?.subject.get('CN') ?? null)
+        }
+        const ask = await serve(framework, { mounts: [{ authenticator: make().auth, mode: 'optional' }], handler })
+        expect(json(await ask(alice))).toEqual(['alice', 'alice', 'alice'])
+        expect(json(await ask())).toEqual([null, null, null])
+      })
+
+      test('shows through a name that the application’s prototype has for something else', async () => {
+        const handler = ({ carrier }: Seen) => ({
+          name: (carrier as { clientIdentity?: ClientIdentity }).clientIdentity?.subject.get('CN') ?? null,
+        })
+        const before = (carrier: Record<string, unknown>) => {
+          Object.defineProperty(Object.getPrototypeOf(carrier), 'clientIdentity', {
+            configurable: true,
+            writable: true,
+            value: { forged: true },
+          })
+        }
+        const ask = await serve(framework, {
+          before,
+          mounts: [{ authenticator: make().auth, mode: 'optional' }],
+          handler,
+        })
+        expect(json(await ask(alice))).toEqual({ name: 'alice' })
+        expect(json(await ask())).toEqual({ name: null })
       })
 
       test('a property that somebody nailed to the request refuses, and neither hangs nor crashes', async () => {
