@@ -1,15 +1,15 @@
 /** Every example runs as it stands, against the package as it is built. */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { createTestPki, type TestPki } from '../src/testing.js'
+import { builtPackage } from './support/built-package.js'
 
 const repository = join(import.meta.dirname, '..')
 let folder: string
@@ -17,7 +17,6 @@ let pki: TestPki
 
 beforeAll(async () => {
   folder = builtPackage()
-  cpSync(join(repository, 'examples'), join(folder, 'examples'), { recursive: true })
   pki = await createTestPki()
 }, 60_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -26,16 +25,6 @@ const running: ChildProcess[] = []
 afterEach(async () => {
   for (const child of running.splice(0)) await ended(child)
 })
-
-/** The package in a folder of its own, so that `mtls-identity/…` means this build whatever dist/ holds. */
-function builtPackage(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mtls-identity-examples-'))
-  cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
-  symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
-  const tsc = join(repository, 'node_modules/.bin/tsc')
-  execFileSync(tsc, ['-p', 'tsconfig.esm.json', '--outDir', join(folder, 'dist/esm')], { cwd: repository })
-  return folder
-}
 
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return

@@ -13,6 +13,7 @@ import {
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { Registry } from 'prom-client'
 import { type AuthenticatorInternals, internals } from '../src/core/contract.js'
+import { guardDecision, type MountedDecision } from '../src/core/guard.js'
 import {
   type Authenticator,
   type AuthenticatorOptions,
@@ -108,6 +109,22 @@ describe('decisions', () => {
     await auth[internals].decide(reading, { enforced: true, absentPasses: false })
     expect(await scraped(registry, 'mtls_identity_would_refuse_total')).toEqual([
       { authenticator: 'default', code: 'ERR_CLIENT_CERT_ABSENT', value: 1 },
+    ])
+  })
+
+  test('a guard that refuses whom the mount accepted is counted with the way that client came', async () => {
+    const registry = new Registry()
+    const authenticator = make() as AuthenticatorInternals
+    prometheusMetrics(registry, authenticator)
+    const decision = await authenticator.authenticateChain(presented(alice, 'proxy'))
+    const answer: MountedDecision['answer'] = (error) => error
+    const mounted: MountedDecision = { authenticator, decision, reportOnly: false, passed: false, answer }
+    expect(guardDecision(mounted, rules.commonName('alice'), undefined)).toBeUndefined()
+    expect(guardDecision(mounted, rules.commonName('bob'), undefined)).toBeDefined()
+    const counts = await scraped(registry, 'mtls_identity_decisions_total')
+    expect(counts.map(({ outcome, code, via, value }) => [outcome, code, via, value])).toEqual([
+      ['accepted', 'none', 'proxy', 1],
+      ['refused', 'ERR_CLIENT_CERT_RULE', 'proxy', 1],
     ])
   })
 

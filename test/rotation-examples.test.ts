@@ -1,20 +1,19 @@
 /** examples/rotation against servers that speak the products' documented HTTP APIs: start, rotate, go on. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type tls from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createTestPki, type TestCredential, type TestPki } from '../src/testing.js'
+import { builtPackage } from './support/built-package.js'
 import { requireTool } from './support/clients.js'
 
 jest.setTimeout(60_000)
 
-const repository = join(import.meta.dirname, '..')
 let folder: string
 let old: TestPki
 let young: TestPki
@@ -23,12 +22,7 @@ let bob: TestCredential
 let servers: TestPki
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'mtls-identity-rotation-'))
-  cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
-  symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
-  const tsc = join(repository, 'node_modules/.bin/tsc')
-  execFileSync(tsc, ['-p', 'tsconfig.esm.json', '--outDir', join(folder, 'dist/esm')], { cwd: repository })
-  cpSync(join(repository, 'examples'), join(folder, 'examples'), { recursive: true })
+  folder = builtPackage()
   old = await createTestPki({ name: 'Old' })
   young = await createTestPki({ name: 'Young' })
   servers = await createTestPki({ name: 'Servers' })

@@ -82,10 +82,14 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       trace.presented = reading.presented
       trace.remembered = false
       const begun = performance.now()
-      const known = await authenticate(reading, reading.presented, epoch, moment, trace)
+      let known: KnownClient
+      try {
+        known = await authenticate(reading, reading.presented, epoch, moment, trace)
+      } finally {
+        trace.authentication += performance.now() - begun // refusals take their time, too
+      }
       trace.identity = known.identity
       const authenticated = performance.now()
-      trace.authentication += authenticated - begun
       const outcome = rules && (await judge(rules, known.identity, request, moment))
       trace.rules += performance.now() - authenticated
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
@@ -108,6 +112,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       return await authenticate(reading, reading.presented, epochOf(settings), at, trace)
     } catch (thrown) {
       const error = isClientCertError(thrown) ? thrown : internalError(thrown)
+      trace.authentication = performance.now() - trace.begun
       tell(refusal(error, { at, enforced: true }), enforcing, undefined, factsOf(trace, at))
       return error
     }

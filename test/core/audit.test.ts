@@ -7,6 +7,7 @@ import {
   createAuthenticator,
   type Decision,
   errorTable,
+  type RevocationChecker,
   rules,
 } from '../../src/index.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
@@ -88,6 +89,19 @@ test('a refusal by a rule names the rule that decided; one before the rules name
     remembered: false,
     durations,
   })
+})
+
+test('a refusal says how long authentication took, as an acceptance does', async () => {
+  const revocation: RevocationChecker = {
+    name: 'own',
+    generation: 0,
+    check: async () => ({ status: 'revoked', depth: 0 }),
+  }
+  for (const { audit } of [await decide(alice), await decide(stranger), await decide(alice, { revocation })]) {
+    expect(audit.remembered).toBe(false)
+    expect(audit.durations.authentication).toBeGreaterThan(0)
+    expect(audit.durations.total).toBeGreaterThanOrEqual(audit.durations.authentication)
+  }
 })
 
 test('O-03: names only when they are asked for', async () => {
