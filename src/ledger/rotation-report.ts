@@ -3,7 +3,7 @@ import { present } from '../event-channels.js'
 import { escaped } from '../help.js'
 import { endOf } from '../path/validate-path.js'
 import type { Pin, TrustAnchor } from '../trust/trust-snapshot.js'
-import { type AnchorRecord, idOf, subjectOf } from './anchor-records.js'
+import { type AnchorRecord, authorityOf, idOf, subjectOf } from './anchor-records.js'
 import { dayMilliseconds, daysLeft } from './expiry.js'
 import { type Ledger, type LedgerClient, lastSeenOf, type OutdatedBy } from './ledger.js'
 
@@ -20,6 +20,8 @@ export type RemovalReason =
   | 'unused'
   /** Not in the trust store: there is nothing to remove. */
   | 'not-trusted'
+  /** Another certificate of the same CA, which is trusted no more or ends before it, vouched for somebody within the window. */
+  | 'needed-later'
   /** Somebody came by it within the window. */
   | 'seen'
   /** A connection that was opened by it is still open. */
@@ -33,6 +35,7 @@ export type RemovalReason =
 export const removalReasons: readonly RemovalReason[] = [
   'unused',
   'not-trusted',
+  'needed-later',
   'seen',
   'connected',
   'watched-too-short',
@@ -141,7 +144,7 @@ export function rotationReport(ledger: Ledger, options: ReportOptions, named: bo
     ...present({ since: time(ledger.anchors.watchedSince(undefined, at)) }),
     days,
     anchors,
-    unusedAnchors: Object.freeze(anchors.filter(isUnused).map(({ fingerprint }) => fingerprint)),
+    unusedAnchors: unusedOf(anchors),
     certificates: Object.freeze(clients.map(({ client }) => certificateOf(client, successors, at))),
     forgotten: ledger.forgotten,
     capacity: ledger.capacity,
@@ -160,9 +163,16 @@ export function daysLeftInUse(ledger: Ledger, at: number): readonly number[] {
     .map((client) => daysLeft(client, at))
 }
 
+/** By fingerprint: of a CA in several sets, the first vouches for the others. */
+function unusedOf(anchors: readonly AnchorReport[]): readonly string[] {
+  const used = new Set(anchors.filter((anchor) => !isUnused(anchor)).map(({ fingerprint }) => fingerprint))
+  const fingerprints = anchors.filter(({ trusted }) => trusted).map(({ fingerprint }) => fingerprint)
+  return Object.freeze([...new Set(fingerprints)].filter((fingerprint) => !used.has(fingerprint)))
+}
+
 /** A time that is not known is one, to `reasonOf`. */
-const isUnused = ({ trusted, lastSeen, reason }: AnchorReport) =>
-  trusted && lastSeen === undefined && reason !== 'seen' && reason !== 'connected'
+const isUnused = ({ lastSeen, reason }: AnchorReport) =>
+  lastSeen === undefined && reason !== 'seen' && reason !== 'connected'
 
 function digest(options: ReportOptions): Required<ReportOptions> {
   const where = 'report'
@@ -208,35 +218,68 @@ function anchorsOf(ledger: Ledger, window: Window): readonly AnchorReport[] {
       counted.add(anchor)
     }
   }
-  const records = new Map([...ledger.anchors.all].map((record) => [record.id, record]))
-  const reportOf = (record: AnchorRecord | undefined, anchor: TrustAnchor | Pin | undefined) => {
+  const rowOf = (record: AnchorRecord | undefined, anchor: TrustAnchor | Pin | undefined): AnchorRow => {
     const known = record && seen.get(record)
-    const lastSeen = Math.max(record?.lastSeen ?? Number.NEGATIVE_INFINITY, known?.lastSeen ?? Number.NEGATIVE_INFINITY)
-    const since = ledger.anchors.watchedSince(record, at)
-    const connections = record?.open.size ?? 0
-    const facts = { lastSeen, since, connections, trusted: anchor !== undefined }
-    const reason = reasonOf(facts, window)
-    return Object.freeze({
-      ...describe(record, anchor, window.named),
-      trusted: facts.trusted,
-      ...present({ since: time(since), lastSeen: time(lastSeen) }),
-      certificates: known?.clients.length ?? 0,
-      notRenewed: known?.clients.filter((client) => !window.successors.has(client)).length ?? 0,
-      connections,
-      forgotten: record?.forgotten ?? 0,
-      safeToRemove: reason === 'unused' || reason === 'not-trusted',
-      reason,
-    })
+    const facts = {
+      lastSeen: Math.max(record?.lastSeen ?? Number.NEGATIVE_INFINITY, known?.lastSeen ?? Number.NEGATIVE_INFINITY),
+      since: ledger.anchors.watchedSince(record, at),
+      connections: record?.open.size ?? 0,
+      trusted: anchor !== undefined,
+    }
+    return { record, anchor, ...facts, clients: known?.clients ?? [], reason: reasonOf(facts, window) }
   }
-  const trusted = ledger.anchors.trusted.map((anchor) => {
-    const id = idOf(anchor)
-    const record = records.get(id)
-    records.delete(id)
-    return reportOf(record, anchor)
+  const records = new Map([...ledger.anchors.all].map((record) => [record.id, record]))
+  const former = new Set(records.values())
+  const rows = ledger.anchors.trusted.map((anchor) => {
+    const record = records.get(idOf(anchor))
+    if (record !== undefined) former.delete(record)
+    return rowOf(record, anchor)
   })
-  // What is left was trusted before.
-  return Object.freeze([...trusted, ...[...records.values()].map((record) => reportOf(record, undefined))])
+  rows.push(...[...former].map((record) => rowOf(record, undefined)))
+  const ends = endsInUse(rows, window)
+  return Object.freeze(rows.map((row) => reportOf(row, isNeededLater(row, ends) ? 'needed-later' : row.reason, window)))
 }
+
+/** An anchor that is trusted, or was before. */
+interface AnchorRow extends AnchorFacts {
+  readonly record: AnchorRecord | undefined
+  readonly anchor: TrustAnchor | Pin | undefined
+  /** Of the window. */
+  readonly clients: readonly LedgerClient[]
+  readonly reason: RemovalReason
+}
+
+function reportOf(row: AnchorRow, reason: RemovalReason, { named, successors }: Window): AnchorReport {
+  const { record, anchor, trusted, since, lastSeen, connections, clients } = row
+  return Object.freeze({
+    ...describe(record, anchor, named),
+    trusted,
+    ...present({ since: time(since), lastSeen: time(lastSeen) }),
+    certificates: clients.length,
+    notRenewed: clients.filter((client) => !successors.has(client)).length,
+    connections,
+    forgotten: record?.forgotten ?? 0,
+    safeToRemove: reason === 'unused' || reason === 'not-trusted',
+    reason,
+  })
+}
+
+/** By CA: until when the first to end of its certificates vouches that somebody came by. One that is trusted no more does not any longer. */
+function endsInUse(rows: readonly AnchorRow[], { from }: Window): ReadonlyMap<string, number> {
+  const ends = new Map<string, number>()
+  for (const { record, anchor, connections, lastSeen } of rows) {
+    if (record === undefined || (connections === 0 && lastSeen < from)) continue
+    const end = anchor?.certificate.notAfter ?? Number.NEGATIVE_INFINITY
+    ends.set(record.authority, Math.min(end, ends.get(record.authority) ?? end))
+  }
+  return ends
+}
+
+/** Of several certificates of a CA the search takes the first that will do, and the next one when that has ended. */
+const isNeededLater = ({ anchor, reason }: AnchorRow, ends: ReadonlyMap<string, number>) =>
+  anchor !== undefined &&
+  reason === 'unused' &&
+  (ends.get(authorityOf(anchor)) ?? Number.POSITIVE_INFINITY) < anchor.certificate.notAfter
 
 interface AnchorFacts {
   readonly lastSeen: number
