@@ -81,11 +81,9 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       const moment = attempt === 1 ? at : now()
       trace.presented = reading.presented
       trace.remembered = false
-      const begun = performance.now()
       const known = await authenticate(reading, reading.presented, epoch, moment, trace)
       trace.identity = known.identity
       const authenticated = performance.now()
-      trace.authentication += authenticated - begun
       const outcome = rules && (await judge(rules, known.identity, request, moment))
       trace.rules += performance.now() - authenticated
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
@@ -143,6 +141,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       throw withAnswer(refused.error, {})
     }
 
+    const begun = performance.now()
     try {
       const known = memory.remember(key, session, await validate(reading, presented, epoch, at), epoch)
       if ('accepted' in reading) reading.accepted?.()
@@ -150,6 +149,8 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     } catch (error) {
       if (isClientCertError(error)) memory.rememberRefusal(refusalKey, error, epoch, at)
       throw error
+    } finally {
+      trace.authentication += performance.now() - begun
     }
   }
 
