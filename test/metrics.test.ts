@@ -11,13 +11,14 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { Registry } from 'prom-client'
+import { AggregatorRegistry, Registry } from 'prom-client'
 import { type AuthenticatorInternals, internals } from '../src/core/contract.js'
 import {
   type Authenticator,
   type AuthenticatorOptions,
   createAuthenticator,
   crl,
+  type DecisionContext,
   denyList,
   firstDefinite,
   type PresentedChain,
@@ -126,6 +127,24 @@ describe('decisions', () => {
       { outcome: 'refused', value: 1 },
     ])
     expect(await counted('mtls_identity_revocation_seconds')).toMatchObject([{ status: 'good', value: 1 }])
+  })
+
+  test('a refusal took as long as its validation did', async () => {
+    const registry = new Registry()
+    const check = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      return { status: 'revoked' as const }
+    }
+    let took = 0
+    const onDecision = (_: unknown, { audit }: DecisionContext) => {
+      took = audit.durations.authentication
+    }
+    const auth = make({ revocation: { name: 'own', generation: 0, check } as never, onDecision })
+    prometheusMetrics(registry, auth)
+    expect(await auth.authenticateChain(presented(alice))).toMatchObject({ outcome: 'refused' })
+    expect(took).toBeGreaterThan(25)
+    const samples = await scraped(registry, 'mtls_identity_validation_seconds')
+    expect(samples).toContainEqual({ authenticator: 'default', outcome: 'refused', le: 0.01, value: 0 })
   })
 
   test('a checker that throws is timed as failed, and still denies', async () => {
@@ -280,7 +299,68 @@ describe('what cannot be measured is refused at the start', () => {
     expect(auth[internals].settings.observers).toHaveLength(0)
     expect(registry.getMetricsAsArray()).toHaveLength(0)
     prometheusMetrics(registry, auth)
+    const { length } = registry.getMetricsAsArray()
+    // What was registered since is not its own.
+    stop()
+    expect(registry.getMetricsAsArray()).toHaveLength(length)
   })
+})
+
+describe('what breaks in one authenticator', () => {
+  const broken = (): Authenticator => {
+    let clock = () => noon.getTime()
+    const own = {
+      name: 'own',
+      get generation(): number {
+        if (isBroken) throw new Error('no generation')
+        return 0
+      },
+      check: () => ({ status: 'good' as const }),
+      freshness: () => {
+        throw new Error('no freshness')
+      },
+    }
+    let isBroken = false
+    const auth = make({ revocation: own, now: () => clock() })
+    isBroken = true
+    clock = () => Number.NaN
+    return auth
+  }
+
+  test('takes neither the rest of the scrape nor other authenticators with it', async () => {
+    const registry = new Registry()
+    const sound = make()
+    prometheusMetrics(registry, { broken: broken(), sound })
+    await sound.authenticateChain(presented(alice))
+    const text = await registry.metrics()
+    expect(text).toContain('mtls_identity_decisions_total{authenticator="sound"')
+    expect(text).toContain('mtls_identity_policy_info{authenticator="sound"')
+    expect(text).not.toContain('mtls_identity_policy_info{authenticator="broken"')
+    expect(text).toContain('mtls_identity_clients{authenticator="sound",expires_within_days="any"} 1')
+    expect(text).toContain('mtls_identity_trust_anchors{authenticator="broken",set="default"} 1')
+  })
+})
+
+test('workers of a cluster are one process to whoever scrapes them: what each of them says alike is not added up', async () => {
+  const workers = await Promise.all(
+    [1, 2, 3].map(async (generation) => {
+      const registry = new Registry()
+      const auth = make()
+      prometheusMetrics(registry, auth)
+      for (let i = 0; i < generation; i++) await auth.authenticateChain(presented(alice))
+      return registry.getMetricsAsJSON()
+    }),
+  )
+  const sums = AggregatorRegistry.aggregate(workers as never)
+  const valueOf = async (name: string) => (await scraped(sums as Registry, name)).map(({ value }) => value)
+  expect(await valueOf('mtls_identity_policy_info')).toEqual([1])
+  expect(await valueOf('mtls_identity_trust_anchors')).toEqual([1])
+  expect(await valueOf('mtls_identity_store_usable')).toEqual([1])
+  expect(await valueOf('mtls_identity_dangerous_switches')).toEqual([2])
+  const [expiry] = await valueOf('mtls_identity_trust_anchor_expiry_timestamp_seconds')
+  expect(expiry).toBeLessThan(fromNoon(4000 * day).getTime() / 1000)
+  const total = (await valueOf('mtls_identity_decisions_total')).reduce((sum: number, value) => sum + Number(value), 0)
+  expect(total).toBe(6)
 })
 
 describe('OpenTelemetry', () => {
