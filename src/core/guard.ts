@@ -145,7 +145,7 @@ function conclude(
     const taken = performance.now() - begun
     const identity = decision.outcome === 'accepted' ? decision.identity : undefined
     const durations = { total: taken, authentication: 0, rules: taken }
-    const facts = { at, remembered: decision.outcome === 'accepted', identity, durations }
+    const facts = { at, remembered: decision.outcome === 'accepted', identity, via: identity?.via, durations }
     authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, facts)
   }
   return reportOnly ? undefined : { error: answer(error), decision: refused, onDenied }

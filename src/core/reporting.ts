@@ -50,6 +50,9 @@ export interface Listeners {
   readonly bursts: Bursts
 }
 
+/** Of refusals a mount let pass: one behind it that enforces tells of the same request. */
+export const passedFacts = new WeakMap<Decision, DecisionFacts>()
+
 /** Whether anybody would hear of an acceptance: nothing is prepared for nobody. */
 export const isHeard = (listeners: Listeners): boolean =>
   listeners.observers.length > 0 || spoofingChannel.hasSubscribers || isAudited(listeners)
@@ -67,6 +70,8 @@ export function report(
   facts: DecisionFacts,
 ): void {
   if (reporting.refusalsOnly === true && decision.outcome === 'accepted') return
+  if (decision.outcome !== 'accepted' && (!reporting.enforced || reporting.absentPasses))
+    passedFacts.set(decision, facts)
   for (const observer of observers) {
     try {
       observer.decided?.(decision, facts)
