@@ -62,7 +62,7 @@ export interface AnchorReport {
   readonly certificates: number
   /** Those of them whose client has not come with a younger certificate yet. */
   readonly notRenewed: number
-  /** Connections that were accepted by it and are open now, as far as `guardConnection()` or `superviseServer()` look after them. */
+  /** Connections that were accepted by it and are open now, as far as `guardConnection()`, `authenticateUpgrade()` or `superviseServer()` look after them. */
   readonly connections: number
   /** Certificates that came by it and had to be forgotten: `lastSeen` knows of them, the counts do not. */
   readonly forgotten: number
