@@ -1,74 +1,16 @@
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
 import { present } from '../event-channels.js'
-import { escaped } from '../help.js'
 import { endOf } from '../path/validate-path.js'
-import type { Pin, TrustAnchor } from '../trust/trust-snapshot.js'
-import { type AnchorRecord, authorityOf, idOf, subjectOf } from './anchor-records.js'
+import { type AnchorReport, anchorsOf, iso, isQuiet, time, unusedOf } from './anchor-report.js'
 import { dayMilliseconds, daysLeft } from './expiry.js'
 import { type Ledger, type LedgerClient, lastSeenOf, type OutdatedBy } from './ledger.js'
+import { type Successors, successorsOf } from './successors.js'
 
 export interface ReportOptions {
   /** The window in days: who was seen within it still counts. Default 30. */
   days?: number
   /** Certificates that end within so many days are listed as expiring. Default 30. */
   expiringDays?: number
-}
-
-/** Why an anchor may go, or may not. */
-export type RemovalReason =
-  /** It may: in all of the window nobody came by it, while others came. */
-  | 'unused'
-  /** Not in the trust store: there is nothing to remove. */
-  | 'not-trusted'
-  /** Another certificate of the same CA, which is trusted no more or ends before it, vouched for somebody within the window. */
-  | 'needed-later'
-  /** Somebody came by it within the window. */
-  | 'seen'
-  /** A connection that was opened by it is still open. */
-  | 'connected'
-  /** This process has not watched it for as long as the window. */
-  | 'watched-too-short'
-  /** Nobody at all came within the window: that says nothing about any anchor. */
-  | 'no-traffic'
-
-/** @internal Every reason; a test compares them with the README. */
-export const removalReasons: readonly RemovalReason[] = [
-  'unused',
-  'not-trusted',
-  'needed-later',
-  'seen',
-  'connected',
-  'watched-too-short',
-  'no-traffic',
-]
-
-/** What this process has seen of one trust anchor. Times are ISO 8601, UTC. */
-export interface AnchorReport {
-  /** SHA-256 of its certificate. */
-  readonly fingerprint: string
-  /** The named set of `trust` it is in. */
-  readonly set?: string
-  /** RFC 4514 text. Of a pinned certificate, which is a client's, with `auditNames` only. */
-  readonly subject?: string
-  readonly notAfter?: string
-  readonly pinned?: 'certificate' | 'key'
-  /** In the trust store now. */
-  readonly trusted: boolean
-  /** Since when it has been there while this process watched. */
-  readonly since?: string
-  /** Nobody has come by it as long as it was watched. */
-  readonly lastSeen?: string
-  /** Certificates that came by it within the window. */
-  readonly certificates: number
-  /** Those of them whose client has not come with a younger certificate yet. */
-  readonly notRenewed: number
-  /** Connections that were accepted by it and are open now, as far as `guardConnection()`, `authenticateUpgrade()` or `superviseServer()` look after them. */
-  readonly connections: number
-  /** Certificates that came by it and had to be forgotten: `lastSeen` knows of them, the counts do not. */
-  readonly forgotten: number
-  /** As far as clients of this process go. */
-  readonly safeToRemove: boolean
-  readonly reason: RemovalReason
 }
 
 /** One certificate that was accepted. */
@@ -163,17 +105,6 @@ export function daysLeftInUse(ledger: Ledger, at: number): readonly number[] {
     .map((client) => daysLeft(client, at))
 }
 
-/** By fingerprint: of a CA in several sets, the first vouches for the others. */
-function unusedOf(anchors: readonly AnchorReport[]): readonly string[] {
-  const used = new Set(anchors.filter((anchor) => !isUnused(anchor)).map(({ fingerprint }) => fingerprint))
-  const fingerprints = anchors.filter(({ trusted }) => trusted).map(({ fingerprint }) => fingerprint)
-  return Object.freeze([...new Set(fingerprints)].filter((fingerprint) => !used.has(fingerprint)))
-}
-
-/** A time that is not known is one, to `reasonOf`. */
-const isUnused = ({ lastSeen, reason }: AnchorReport) =>
-  lastSeen === undefined && reason !== 'seen' && reason !== 'connected'
-
 function digest(options: ReportOptions): Required<ReportOptions> {
   const where = 'report'
   if (typeof options !== 'object' || options === null) {
@@ -191,143 +122,6 @@ function digest(options: ReportOptions): Required<ReportOptions> {
   }
   return { days, expiringDays }
 }
-
-interface Window {
-  /** Milliseconds since 1970 at which it begins. */
-  readonly from: number
-  readonly at: number
-  readonly successors: Successors
-  readonly named: boolean
-  readonly isQuiet: boolean
-}
-
-/** A process nobody came to knows nothing of who comes. */
-const isQuiet = (ledger: Ledger, recent: readonly LedgerClient[], from: number) =>
-  recent.length === 0 && [...ledger.anchors.all].every(({ lastSeen, open }) => lastSeen < from && open.size === 0)
-
-function anchorsOf(ledger: Ledger, window: Window): readonly AnchorReport[] {
-  const { at } = window
-  const seen = new Map<AnchorRecord, { lastSeen: number; clients: LedgerClient[] }>()
-  for (const client of ledger.clients) {
-    const counted = new Set<AnchorRecord>()
-    for (const { anchor, lastSeen } of client.sightings) {
-      const known = seen.get(anchor) ?? { lastSeen, clients: [] }
-      seen.set(anchor, known)
-      known.lastSeen = Math.max(known.lastSeen, lastSeen)
-      if (lastSeen >= window.from && !counted.has(anchor)) known.clients.push(client)
-      counted.add(anchor)
-    }
-  }
-  const rowOf = (record: AnchorRecord | undefined, anchor: TrustAnchor | Pin | undefined): AnchorRow => {
-    const known = record && seen.get(record)
-    const facts = {
-      lastSeen: Math.max(record?.lastSeen ?? Number.NEGATIVE_INFINITY, known?.lastSeen ?? Number.NEGATIVE_INFINITY),
-      since: ledger.anchors.watchedSince(record, at),
-      connections: record?.open.size ?? 0,
-      trusted: anchor !== undefined,
-    }
-    return { record, anchor, ...facts, clients: known?.clients ?? [], reason: reasonOf(facts, window) }
-  }
-  const records = new Map([...ledger.anchors.all].map((record) => [record.id, record]))
-  const former = new Set(records.values())
-  const rows = ledger.anchors.trusted.map((anchor) => {
-    const record = records.get(idOf(anchor))
-    if (record !== undefined) former.delete(record)
-    return rowOf(record, anchor)
-  })
-  rows.push(...[...former].map((record) => rowOf(record, undefined)))
-  const ends = endsInUse(rows, window)
-  return Object.freeze(rows.map((row) => reportOf(row, isNeededLater(row, ends) ? 'needed-later' : row.reason, window)))
-}
-
-/** An anchor that is trusted, or was before. */
-interface AnchorRow extends AnchorFacts {
-  readonly record: AnchorRecord | undefined
-  readonly anchor: TrustAnchor | Pin | undefined
-  /** Of the window. */
-  readonly clients: readonly LedgerClient[]
-  readonly reason: RemovalReason
-}
-
-function reportOf(row: AnchorRow, reason: RemovalReason, { named, successors }: Window): AnchorReport {
-  const { record, anchor, trusted, since, lastSeen, connections, clients } = row
-  return Object.freeze({
-    ...describe(record, anchor, named),
-    trusted,
-    ...present({ since: time(since), lastSeen: time(lastSeen) }),
-    certificates: clients.length,
-    notRenewed: clients.filter((client) => !successors.has(client)).length,
-    connections,
-    forgotten: record?.forgotten ?? 0,
-    safeToRemove: reason === 'unused' || reason === 'not-trusted',
-    reason,
-  })
-}
-
-/** By CA: until when the first to end of its certificates vouches that somebody came by. One that is trusted no more does not any longer. */
-function endsInUse(rows: readonly AnchorRow[], { from }: Window): ReadonlyMap<string, number> {
-  const ends = new Map<string, number>()
-  for (const { record, anchor, connections, lastSeen } of rows) {
-    if (record === undefined || (connections === 0 && lastSeen < from)) continue
-    const end = anchor?.certificate.notAfter ?? Number.NEGATIVE_INFINITY
-    ends.set(record.authority, Math.min(end, ends.get(record.authority) ?? end))
-  }
-  return ends
-}
-
-/** Of several certificates of a CA the search takes the first that will do, and the next one when that has ended. */
-const isNeededLater = ({ anchor, reason }: AnchorRow, ends: ReadonlyMap<string, number>) =>
-  anchor !== undefined &&
-  reason === 'unused' &&
-  (ends.get(authorityOf(anchor)) ?? Number.POSITIVE_INFINITY) < anchor.certificate.notAfter
-
-interface AnchorFacts {
-  readonly lastSeen: number
-  readonly since: number | undefined
-  readonly connections: number
-  readonly trusted: boolean
-}
-
-/** Every comparison fails where a time is not known, and with it the claim. */
-function reasonOf({ lastSeen, since, connections, trusted }: AnchorFacts, { from, isQuiet }: Window): RemovalReason {
-  if (connections > 0) return 'connected'
-  if (!trusted) return 'not-trusted'
-  if (!(lastSeen < from)) return 'seen'
-  if (!(since !== undefined && since <= from)) return 'watched-too-short'
-  return isQuiet ? 'no-traffic' : 'unused'
-}
-
-function describe(record: AnchorRecord | undefined, anchor: TrustAnchor | Pin | undefined, named: boolean) {
-  if (anchor === undefined) {
-    const { fingerprint = '', set, subject } = record ?? {}
-    return { fingerprint, ...present({ set, subject }) }
-  }
-  const { certificate, name } = anchor
-  const { fingerprint, notAfter } = certificate
-  const set = name && escaped(name)
-  const pinned = 'by' in anchor ? anchor.by : undefined
-  return { fingerprint, ...present({ set, subject: subjectOf(anchor, named), notAfter: iso(notAfter), pinned }) }
-}
-
-/** By certificate: the youngest of the same client, where it is another. A renewed one need not end later: lifetimes get shorter. */
-type Successors = ReadonlyMap<LedgerClient, LedgerClient>
-
-function successorsOf(clients: readonly LedgerClient[]): Successors {
-  const youngest = new Map<string, LedgerClient>()
-  for (const client of clients) {
-    const known = youngest.get(client.nameKey)
-    if (known === undefined || isYounger(client, known)) youngest.set(client.nameKey, client)
-  }
-  return new Map(
-    clients.flatMap((client) => {
-      const other = youngest.get(client.nameKey)
-      return other !== undefined && isYounger(other, client) ? [[client, other] as const] : []
-    }),
-  )
-}
-
-const isYounger = (a: LedgerClient, b: LedgerClient) =>
-  a.notBefore === b.notBefore ? a.notAfter > b.notAfter : a.notBefore > b.notBefore
 
 function certificateOf(client: LedgerClient, successors: Successors, at: number): CertificateReport {
   const { fingerprint, name, subject, issuer, notBefore, notAfter, key, signature, sightings, outdated } = client
@@ -393,7 +187,3 @@ function histogram<K extends 'key' | 'signature'>(clients: readonly LedgerClient
     ),
   )
 }
-
-/** Undefined where it is no time of the calendar. */
-const time = (at: number | undefined) => (at !== undefined && Number.isFinite(at) ? iso(at) : undefined)
-const iso = (at: number) => new Date(at).toISOString()

@@ -12,6 +12,7 @@ import {
 } from '../../src/index.js'
 import { guardConnection } from '../../src/server/guard-connection.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
+import { TrustSnapshot } from '../../src/trust/trust-snapshot.js'
 import { day, fromNoon, hour, minute, noon, thrownBy } from '../support/pki.js'
 
 let old: TestPki
@@ -364,6 +365,29 @@ test('anchors nobody used are named', async () => {
   expect(report.unusedAnchors).toEqual([anchorOf(report, 'young').fingerprint])
   await come(renewed)
   expect(auth.report().unusedAnchors).toEqual([])
+})
+
+test('a CA that only changed its set is not told of as one that is not trusted, while it is', async () => {
+  const named = (name: string) =>
+    new TrustSnapshot([
+      ...TrustStore.parse(old.trust)
+        .current()
+        .anchors.map(({ certificate }) => ({ certificate, name })),
+      ...TrustStore.parse(young.trust).current().anchors,
+    ])
+  let snapshot = named('before')
+  const trust = TrustStore.assemble({ label: 'memory', load: () => snapshot })
+  const reading = make({ trust })
+  await reading.come(alice)
+  snapshot = named('after')
+  trust.reload()
+  expect(verdicts(reading.auth.report())).toEqual({
+    after: [false, 'watched-too-short'],
+    undefined: [false, 'watched-too-short'],
+  })
+  snapshot = TrustStore.parse(young.trust).current()
+  trust.reload()
+  expect(verdicts(reading.auth.report())).toMatchObject({ before: [true, 'not-trusted'], after: [true, 'not-trusted'] })
 })
 
 test('a CA in two sets is no unused anchor where somebody came by one of them', async () => {
