@@ -1,7 +1,7 @@
 /** O-02: metrics of decisions, of stores and CRLs, and of events, on prom-client and through OpenTelemetry, in series whose number clients cannot raise. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import {
@@ -11,7 +11,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { AggregatorRegistry, Registry } from 'prom-client'
+import { AggregatorRegistry, Registry, type RegistryContentType } from 'prom-client'
 import { type AuthenticatorInternals, internals } from '../src/core/contract.js'
 import {
   type Authenticator,
@@ -25,12 +25,27 @@ import {
   rules,
 } from '../src/index.js'
 import { instruments, labelsOf } from '../src/metrics/measure.js'
-import { openTelemetryMetrics, traceClients } from '../src/opentelemetry.js'
-import { prometheusMetrics } from '../src/prometheus.js'
+import * as openTelemetry from '../src/opentelemetry.js'
+import * as prometheus from '../src/prometheus.js'
 import { createTestPki, type TestCredential, type TestPki } from '../src/testing.js'
 import { day, fromNoon, noon, second, temporaryFolder, thrownBy } from './support/pki.js'
 
+const { traceClients } = openTelemetry
 const folder = temporaryFolder()
+// The channels are the process's: other tests shall find them as quiet as before.
+const stops: (() => void)[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop()
+})
+const stopping =
+  <A extends unknown[]>(begin: (...given: A) => () => void) =>
+  (...given: A) => {
+    const stop = begin(...given)
+    stops.push(stop)
+    return stop
+  }
+const prometheusMetrics = stopping(prometheus.prometheusMetrics<RegistryContentType>)
+const openTelemetryMetrics = stopping(openTelemetry.openTelemetryMetrics)
 let pki: TestPki
 let alice: TestCredential
 let stranger: TestCredential
