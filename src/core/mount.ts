@@ -85,7 +85,8 @@ export function createMount(
       const durations = { total: 0, authentication: 0, rules: 0 }
       const { identity, fingerprint, via } = passedFacts.get(decision) ?? {}
       const facts = { at: decision.decidedAt.getTime(), remembered: true, identity, fingerprint, via, durations }
-      authenticator[internals].report({ ...decision, enforced: true }, reporting, request, facts)
+      const again = { ...reporting, isToldAgain: !decision.enforced }
+      authenticator[internals].report({ ...decision, enforced: true }, again, request, facts)
     }
     return { error: answer(error), decision, onDenied }
   }

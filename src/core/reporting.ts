@@ -17,6 +17,8 @@ export interface Reporting {
   readonly absentPasses: boolean
   /** Decided again, by ourselves: only a refusal is news. */
   readonly refusalsOnly?: boolean
+  /** A mount in report-only mode has told of the same refusal. */
+  readonly isToldAgain?: boolean
 }
 
 export const enforcing: Reporting = { enforced: true, absentPasses: false }
@@ -81,7 +83,7 @@ export function report(
   }
   if (spoofingChannel.hasSubscribers) quietly(() => tellSpoofing(decision, request))
   const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
-  if (isRefusal) quietly(() => bursts.refused(decision, facts, request))
+  if (isRefusal && reporting.isToldAgain !== true) quietly(() => bursts.refused(decision, facts, request))
   if (isRefusal && log !== undefined) quietly(() => log(lineFor(decision) as string, decision))
   if (onDecision === undefined && !decisionChannel.hasSubscribers) return
   quietly(() => {

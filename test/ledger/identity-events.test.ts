@@ -373,6 +373,24 @@ describe('burst', () => {
     expect(new Set(of('burst').map((event) => event.of))).toEqual(new Set(['certificate']))
   })
 
+  test('a request that two mounts refuse is one refusal', async () => {
+    const { certificate, chain } = stranger
+    const reading = {
+      presented: { certificate: certificate.der, intermediates: chain.map(({ der }) => der), via: 'tls' },
+    }
+    const { auth } = make({ source: { name: 'by hand', read: () => reading as never } })
+    const response = { getHeader: () => undefined, setHeader: () => undefined }
+    const mounts = [createMount({ authenticator: auth, mode: 'report-only' }), createMount({ authenticator: auth })]
+    const come = async () => {
+      const request = { socket: { remoteAddress: address }, headers: {}, rawHeaders: [] } as never
+      for (const mount of mounts) await mount(request, response)
+    }
+    for (let i = 0; i < burst.refusals - 1; i++) await come()
+    expect(of('burst')).toEqual([])
+    await come()
+    expect(of('burst')).toHaveLength(2)
+  })
+
   test('nothing is counted while nobody listens', async () => {
     unsubscribe('mtls-identity:identity', hear)
     const { come } = make()
