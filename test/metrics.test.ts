@@ -268,7 +268,10 @@ test('certificates in use, by the days they have left: neither those that ended 
   const issued = (name: string, days: number, born = -1) =>
     pki.issue({ subject: `CN=${name}`, notBefore: fromNoon(born * day), notAfter: fromNoon(days * day) })
   const all = [await issued('a', 0.5), await issued('b', 5), await issued('c', 200), await issued('b', 60, -0.5)]
-  for (const client of all) await auth.authenticateChain(presented(client))
+  for (const client of all) {
+    clock.now += second
+    await auth.authenticateChain(presented(client))
+  }
   const clients = async () =>
     Object.fromEntries(
       (await scraped(registry, 'mtls_identity_clients')).map((each) => [each.expires_within_days, each.value]),
@@ -276,6 +279,9 @@ test('certificates in use, by the days they have left: neither those that ended 
   expect(await clients()).toEqual({ 1: 1, 7: 1, 30: 1, 90: 2, any: 3 })
   clock.now += day
   expect(await clients()).toEqual({ 1: 0, 7: 0, 30: 0, 90: 1, any: 2 })
+  // A replica that was left behind is in use, whatever the others of its name have.
+  await auth.authenticateChain(presented(all[1] as TestCredential))
+  expect(await clients()).toEqual({ 1: 0, 7: 1, 30: 1, 90: 2, any: 3 })
 })
 
 test('what is unusual is counted by its kind', async () => {

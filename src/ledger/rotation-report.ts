@@ -96,13 +96,19 @@ export function rotationReport(ledger: Ledger, options: ReportOptions, named: bo
   })
 }
 
-/** For each certificate that is in use, neither ended nor replaced by a younger one of its client: how many days it has left. */
+/** For each certificate that has neither ended nor been replaced: how many days it has left. */
 export function daysLeftInUse(ledger: Ledger, at: number): readonly number[] {
   const clients = [...ledger.clients]
   const successors = successorsOf(clients)
   return clients
-    .filter((client) => !successors.has(client) && at < endOf(client.notAfter))
+    .filter((client) => at < endOf(client.notAfter) && !isReplaced(client, lastSeenOf(client), successors))
     .map((client) => daysLeft(client, at))
+}
+
+/** Its client has come with a younger one, and not with this one since: replicas of a service that share a name have one each. */
+function isReplaced(client: LedgerClient, lastSeen: number, successors: Successors): boolean {
+  const successor = successors.get(client)
+  return successor !== undefined && lastSeen < firstSeenOf(successor)
 }
 
 function digest(options: ReportOptions): Required<ReportOptions> {
@@ -156,20 +162,16 @@ function certificateOf(client: LedgerClient, successors: Successors, at: number)
 const firstSeenOf = ({ sightings }: LedgerClient) =>
   sightings.reduce((first, { firstSeen }) => Math.min(first, firstSeen), Number.POSITIVE_INFINITY)
 
-/** Not those that have ended, nor those whose client has come with a younger one and not with this one since. */
+/** Not those that have ended or were replaced. */
 function expiringOf(
   clients: readonly { readonly client: LedgerClient; readonly lastSeen: number }[],
   successors: Successors,
   at: number,
   days: number,
 ): readonly string[] {
-  const isReplaced = (client: LedgerClient, lastSeen: number) => {
-    const successor = successors.get(client)
-    return successor !== undefined && lastSeen < firstSeenOf(successor)
-  }
   const found = clients.filter(({ client, lastSeen }) => {
     const left = endOf(client.notAfter) - at
-    return left > 0 && left <= days * dayMilliseconds && !isReplaced(client, lastSeen)
+    return left > 0 && left <= days * dayMilliseconds && !isReplaced(client, lastSeen, successors)
   })
   found.sort((a, b) => a.client.notAfter - b.client.notAfter)
   return Object.freeze(found.map(({ client }) => client.fingerprint))

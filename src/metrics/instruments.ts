@@ -232,7 +232,7 @@ const clientDays = [1, 7, 30, 90] as const
 
 const clients: ReadInstrument = {
   name: 'mtls_identity_clients',
-  help: 'Certificates of clients that came, and are neither ended nor replaced by a younger one of the same client; those that end within so many days, and any.',
+  help: 'Certificates of clients that came, and have neither ended nor given way to a younger one of the same client; those that end within so many days, and any.',
   kind: 'gauge',
   labels: ['expires_within_days'],
   *read({ authenticator }) {
