@@ -46,16 +46,10 @@ export type {
 } from './identity/identity.js'
 export { type SpiffeBundle, type SpiffeBundleOptions, spiffeBundles } from './identity/spiffe-bundles.js'
 export { SpiffeId } from './identity/spiffe-id.js'
+export type { AnchorReport, RemovalReason } from './ledger/anchor-report.js'
 export type { ExpiryOptions } from './ledger/expiry.js'
 export type { CertificateFacts, IdentityEvent, Shortfall } from './ledger/identity-events.js'
-export type {
-  AnchorReport,
-  CertificateReport,
-  RemovalReason,
-  ReportOptions,
-  RotationReport,
-  WayReport,
-} from './ledger/rotation-report.js'
+export type { CertificateReport, ReportOptions, RotationReport, WayReport } from './ledger/rotation-report.js'
 export type { CertificationPath } from './path/certification-path.js'
 export type { NextStandard } from './path/next-standard.js'
 export type { PathProfile } from './path/profile.js'

@@ -43,7 +43,10 @@ export function prometheusMetrics<Content extends RegistryContentType>(
       histograms.set(instrument, new Histogram(options))
     }
   }
+  let isStopped = false
   return () => {
+    if (isStopped) return
+    isStopped = true
     measurement.stop()
     for (const { name } of instruments) registry.removeSingleMetric(name)
   }
@@ -66,8 +69,10 @@ function register(
 ): void {
   const options = optionsOf(instrument, registry)
   if (instrument.kind === 'gauge') {
+    const { together: aggregator = 'sum' } = instrument
     new Gauge({
       ...options,
+      aggregator,
       collect() {
         this.reset()
         for (const [labels, value] of read(instrument)) this.set(labels, value)

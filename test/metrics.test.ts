@@ -1,7 +1,7 @@
 /** O-02: metrics of decisions, of stores and CRLs, and of events, on prom-client and through OpenTelemetry, in series whose number clients cannot raise. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import {
@@ -11,7 +11,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { Registry } from 'prom-client'
+import { AggregatorRegistry, Registry, type RegistryContentType } from 'prom-client'
 import { type AuthenticatorInternals, internals } from '../src/core/contract.js'
 import { guardDecision, type MountedDecision } from '../src/core/guard.js'
 import {
@@ -19,18 +19,34 @@ import {
   type AuthenticatorOptions,
   createAuthenticator,
   crl,
+  type DecisionContext,
   denyList,
   firstDefinite,
   type PresentedChain,
   rules,
 } from '../src/index.js'
 import { instruments, labelsOf } from '../src/metrics/measure.js'
-import { openTelemetryMetrics, traceClients } from '../src/opentelemetry.js'
-import { prometheusMetrics } from '../src/prometheus.js'
+import * as openTelemetry from '../src/opentelemetry.js'
+import * as prometheus from '../src/prometheus.js'
 import { createTestPki, type TestCredential, type TestPki } from '../src/testing.js'
 import { day, fromNoon, noon, second, temporaryFolder, thrownBy } from './support/pki.js'
 
+const { traceClients } = openTelemetry
 const folder = temporaryFolder()
+// The channels are the process's: other tests shall find them as quiet as before.
+const stops: (() => void)[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop()
+})
+const stopping =
+  <A extends unknown[]>(begin: (...given: A) => () => void) =>
+  (...given: A) => {
+    const stop = begin(...given)
+    stops.push(stop)
+    return stop
+  }
+const prometheusMetrics = stopping(prometheus.prometheusMetrics<RegistryContentType>)
+const openTelemetryMetrics = stopping(openTelemetry.openTelemetryMetrics)
 let pki: TestPki
 let alice: TestCredential
 let stranger: TestCredential
@@ -145,6 +161,24 @@ describe('decisions', () => {
     expect(await counted('mtls_identity_revocation_seconds')).toMatchObject([{ status: 'good', value: 1 }])
   })
 
+  test('a refusal took as long as its validation did', async () => {
+    const registry = new Registry()
+    const check = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      return { status: 'revoked' as const }
+    }
+    let took = 0
+    const onDecision = (_: unknown, { audit }: DecisionContext) => {
+      took = audit.durations.authentication
+    }
+    const auth = make({ revocation: { name: 'own', generation: 0, check } as never, onDecision })
+    prometheusMetrics(registry, auth)
+    expect(await auth.authenticateChain(presented(alice))).toMatchObject({ outcome: 'refused' })
+    expect(took).toBeGreaterThan(25)
+    const samples = await scraped(registry, 'mtls_identity_validation_seconds')
+    expect(samples).toContainEqual({ authenticator: 'default', outcome: 'refused', le: 0.01, value: 0 })
+  })
+
   test('a checker that throws is timed as failed, and still denies', async () => {
     const registry = new Registry()
     const check = () => {
@@ -251,7 +285,10 @@ test('certificates in use, by the days they have left: neither those that ended 
   const issued = (name: string, days: number, born = -1) =>
     pki.issue({ subject: `CN=${name}`, notBefore: fromNoon(born * day), notAfter: fromNoon(days * day) })
   const all = [await issued('a', 0.5), await issued('b', 5), await issued('c', 200), await issued('b', 60, -0.5)]
-  for (const client of all) await auth.authenticateChain(presented(client))
+  for (const client of all) {
+    clock.now += second
+    await auth.authenticateChain(presented(client))
+  }
   const clients = async () =>
     Object.fromEntries(
       (await scraped(registry, 'mtls_identity_clients')).map((each) => [each.expires_within_days, each.value]),
@@ -259,6 +296,9 @@ test('certificates in use, by the days they have left: neither those that ended 
   expect(await clients()).toEqual({ 1: 1, 7: 1, 30: 1, 90: 2, any: 3 })
   clock.now += day
   expect(await clients()).toEqual({ 1: 0, 7: 0, 30: 0, 90: 1, any: 2 })
+  // A replica that was left behind is in use, whatever the others of its name have.
+  await auth.authenticateChain(presented(all[1] as TestCredential))
+  expect(await clients()).toEqual({ 1: 0, 7: 1, 30: 1, 90: 2, any: 3 })
 })
 
 test('what is unusual is counted by its kind', async () => {
@@ -297,7 +337,68 @@ describe('what cannot be measured is refused at the start', () => {
     expect(auth[internals].settings.observers).toHaveLength(0)
     expect(registry.getMetricsAsArray()).toHaveLength(0)
     prometheusMetrics(registry, auth)
+    const { length } = registry.getMetricsAsArray()
+    // What was registered since is not its own.
+    stop()
+    expect(registry.getMetricsAsArray()).toHaveLength(length)
   })
+})
+
+describe('what breaks in one authenticator', () => {
+  const broken = (): Authenticator => {
+    let clock = () => noon.getTime()
+    const own = {
+      name: 'own',
+      get generation(): number {
+        if (isBroken) throw new Error('no generation')
+        return 0
+      },
+      check: () => ({ status: 'good' as const }),
+      freshness: () => {
+        throw new Error('no freshness')
+      },
+    }
+    let isBroken = false
+    const auth = make({ revocation: own, now: () => clock() })
+    isBroken = true
+    clock = () => Number.NaN
+    return auth
+  }
+
+  test('takes neither the rest of the scrape nor other authenticators with it', async () => {
+    const registry = new Registry()
+    const sound = make()
+    prometheusMetrics(registry, { broken: broken(), sound })
+    await sound.authenticateChain(presented(alice))
+    const text = await registry.metrics()
+    expect(text).toContain('mtls_identity_decisions_total{authenticator="sound"')
+    expect(text).toContain('mtls_identity_policy_info{authenticator="sound"')
+    expect(text).not.toContain('mtls_identity_policy_info{authenticator="broken"')
+    expect(text).toContain('mtls_identity_clients{authenticator="sound",expires_within_days="any"} 1')
+    expect(text).toContain('mtls_identity_trust_anchors{authenticator="broken",set="default"} 1')
+  })
+})
+
+test('workers of a cluster are one process to whoever scrapes them: what each of them says alike is not added up', async () => {
+  const workers = await Promise.all(
+    [1, 2, 3].map(async (generation) => {
+      const registry = new Registry()
+      const auth = make()
+      prometheusMetrics(registry, auth)
+      for (let i = 0; i < generation; i++) await auth.authenticateChain(presented(alice))
+      return registry.getMetricsAsJSON()
+    }),
+  )
+  const sums = AggregatorRegistry.aggregate(workers as never)
+  const valuesOf = async (name: string) => (await scraped(sums as Registry, name)).map(({ value }) => value)
+  expect(await valuesOf('mtls_identity_policy_info')).toEqual([1])
+  expect(await valuesOf('mtls_identity_trust_anchors')).toEqual([1])
+  expect(await valuesOf('mtls_identity_store_usable')).toEqual([1])
+  expect(await valuesOf('mtls_identity_dangerous_switches')).toEqual([2])
+  const [expiry] = await valuesOf('mtls_identity_trust_anchor_expiry_timestamp_seconds')
+  expect(expiry).toBeLessThan(fromNoon(4000 * day).getTime() / 1000)
+  const total = (await valuesOf('mtls_identity_decisions_total')).reduce((sum: number, value) => sum + Number(value), 0)
+  expect(total).toBe(6)
 })
 
 describe('OpenTelemetry', () => {

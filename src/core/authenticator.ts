@@ -81,13 +81,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       const moment = attempt === 1 ? at : now()
       trace.presented = reading.presented
       trace.remembered = false
-      const begun = performance.now()
-      let known: KnownClient
-      try {
-        known = await authenticate(reading, reading.presented, epoch, moment, trace)
-      } finally {
-        trace.authentication += performance.now() - begun // refusals take their time, too
-      }
+      const known = await authenticate(reading, reading.presented, epoch, moment, trace)
       trace.identity = known.identity
       const authenticated = performance.now()
       const outcome = rules && (await judge(rules, known.identity, request, moment))
@@ -148,6 +142,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       throw withAnswer(refused.error, {})
     }
 
+    const begun = performance.now()
     try {
       const known = memory.remember(key, session, await validate(reading, presented, epoch, at), epoch)
       if ('accepted' in reading) reading.accepted?.()
@@ -155,6 +150,8 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     } catch (error) {
       if (isClientCertError(error)) memory.rememberRefusal(refusalKey, error, epoch, at)
       throw error
+    } finally {
+      trace.authentication += performance.now() - begun
     }
   }
 

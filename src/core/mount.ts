@@ -8,6 +8,7 @@ import { daysLeftHeader } from './days-left.js'
 import type { Decision } from './decision.js'
 import { decisionOf, recordDecision } from './guard.js'
 import { type AuthenticatorOptions, optionNames } from './options.js'
+import { passedFacts } from './reporting.js'
 import { answering, type Denial, type OnDenied, type ResponseOptions } from './responses.js'
 
 /** How one mount of the middleware behaves. The authenticator is shared and knows nothing of it. */
@@ -82,8 +83,10 @@ export function createMount(
     // A mount before this one let it pass, so that nobody has heard of a refusal yet.
     if (wasPassed) {
       const durations = { total: 0, authentication: 0, rules: 0 }
-      const facts = { at: decision.decidedAt.getTime(), remembered: true, durations }
-      authenticator[internals].report({ ...decision, enforced: true }, reporting, request, facts)
+      const { identity, fingerprint, via } = passedFacts.get(decision) ?? {}
+      const facts = { at: decision.decidedAt.getTime(), remembered: true, identity, fingerprint, via, durations }
+      const again = { ...reporting, isToldAgain: !decision.enforced }
+      authenticator[internals].report({ ...decision, enforced: true }, again, request, facts)
     }
     return { error: answer(error), decision, onDenied }
   }

@@ -17,6 +17,8 @@ export interface Reporting {
   readonly absentPasses: boolean
   /** Decided again, by ourselves: only a refusal is news. */
   readonly refusalsOnly?: boolean
+  /** A mount in report-only mode has told of the same refusal. */
+  readonly isToldAgain?: boolean
 }
 
 export const enforcing: Reporting = { enforced: true, absentPasses: false }
@@ -50,6 +52,9 @@ export interface Listeners {
   readonly bursts: Bursts
 }
 
+/** Of refusals a mount let pass: one behind it that enforces tells of the same request. */
+export const passedFacts = new WeakMap<Decision, DecisionFacts>()
+
 /** Whether anybody would hear of an acceptance: nothing is prepared for nobody. */
 export const isHeard = (listeners: Listeners): boolean =>
   listeners.observers.length > 0 || spoofingChannel.hasSubscribers || isAudited(listeners)
@@ -67,6 +72,8 @@ export function report(
   facts: DecisionFacts,
 ): void {
   if (reporting.refusalsOnly === true && decision.outcome === 'accepted') return
+  if (decision.outcome !== 'accepted' && (!reporting.enforced || reporting.absentPasses))
+    passedFacts.set(decision, facts)
   for (const observer of observers) {
     try {
       observer.decided?.(decision, facts)
@@ -76,7 +83,7 @@ export function report(
   }
   if (spoofingChannel.hasSubscribers) quietly(() => tellSpoofing(decision, request))
   const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
-  if (isRefusal) quietly(() => bursts.refused(decision, facts, request))
+  if (isRefusal && reporting.isToldAgain !== true) quietly(() => bursts.refused(decision, facts, request))
   if (isRefusal && log !== undefined) quietly(() => log(lineFor(decision) as string, decision))
   if (onDecision === undefined && !decisionChannel.hasSubscribers) return
   quietly(() => {

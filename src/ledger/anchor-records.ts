@@ -1,15 +1,19 @@
-import { hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { escaped } from '../help.js'
 import { momentOrNone } from '../moment.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import { quietly } from '../quietly.js'
 import type { Pin, TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { TrustStore } from '../trust/trust-store.js'
+import type { Certificate } from '../x509/certificate.js'
+import { oid } from '../x509/oid.js'
 
 /** A trust anchor, and what was seen of it. Milliseconds since 1970. */
 export interface AnchorRecord {
   readonly id: string
   readonly fingerprint: string
+  /** The same for all certificates of one CA: see `authorityOf`. */
+  readonly authority: string
   /** Safe to print, as `subject` is. */
   readonly set: string | undefined
   /** RFC 4514 text; of a pinned certificate, which is a client's, with `auditNames` only. */
@@ -39,6 +43,8 @@ interface AnchorSettings {
 
 /** Of anchors that are trusted no more. */
 const former = 1_000
+/** By how much the system's clock may be set without a word: far below the days that reports are about. */
+const evenMilliseconds = 300_000
 
 /** What is trusted, since when, and until when it was used. Outlives reloads of trust. */
 export class AnchorRecords {
@@ -48,10 +54,14 @@ export class AnchorRecords {
   readonly #records = new Map<string, AnchorRecord>()
   readonly #stop: () => void
   #trusted: TrustSnapshot
+  /** The system's clock less the one that only goes forward. */
+  #offset = Number.NaN
+  /** Since when the system's clock has run evenly. */
+  #even = Number.NEGATIVE_INFINITY
 
   constructor(settings: AnchorSettings) {
-    this.since = momentOrNone(settings)
     this.#settings = settings
+    this.since = this.#moment()
     this.#trusted = settings.trust.current()
     this.#stop = settings.trust.onReload((result) => {
       if (result.ok) quietly(() => this.#reloaded())
@@ -75,6 +85,7 @@ export class AnchorRecords {
     const record = {
       id,
       fingerprint: anchor.certificate.fingerprint,
+      authority: authorityOf(anchor),
       set: anchor.name && escaped(anchor.name),
       subject: subjectOf(anchor, this.#settings.auditNames),
       // Those that came with a reload have their record from then on.
@@ -88,15 +99,23 @@ export class AnchorRecords {
   }
 
   /**
-   * Since when an anchor in the trust store is watched; undefined where it is in it no more. A system clock that was set meanwhile (a machine that wakes
-   * up in 1970) makes no process older than it is.
+   * Since when an anchor in the trust store is watched; undefined where it is in it no more. Never from before the system's clock was set or the machine
+   * slept: times from before do not compare with those after it, and in a time that was skipped nobody could come.
    *
    * @param record undefined: nobody has come by it, and no reload has brought it
    */
   watchedSince(record: AnchorRecord | undefined, at: number): number | undefined {
+    this.notice(at)
     const since = record === undefined ? this.since : record.since
-    const began = this.#settings.now === Date.now ? at - performance.now() : Number.NEGATIVE_INFINITY
-    return since === undefined ? undefined : Math.max(since, began)
+    return since === undefined ? undefined : Math.max(since, this.#even)
+  }
+
+  /** Is told the time whenever one is kept or compared. Of an application's own clock nobody knows how it should run. */
+  notice(at: number): void {
+    if (this.#settings.now !== Date.now) return
+    const offset = at - performance.now()
+    if (!(Math.abs(offset - this.#offset) <= evenMilliseconds)) this.#even = at
+    this.#offset = offset
   }
 
   hold(connection: object): Hold {
@@ -108,7 +127,7 @@ export class AnchorRecords {
       if (others > 0) held.open.set(connection, others)
       else held.open.delete(connection)
       // NaN where the clock gives no time: then nobody can say that it was long ago.
-      held.lastSeen = Math.max(held.lastSeen, momentOrNone(this.#settings))
+      held.lastSeen = Math.max(held.lastSeen, this.#moment())
     }
     return {
       by: ({ anchor }) => {
@@ -130,9 +149,15 @@ export class AnchorRecords {
     this.#stop()
   }
 
+  #moment(): number {
+    const at = momentOrNone(this.#settings)
+    this.notice(at)
+    return at
+  }
+
   /** An anchor that was not trusted for a while could not be seen meanwhile: it is watched from its return on. */
   #reloaded(): void {
-    const at = momentOrNone(this.#settings)
+    const at = this.#moment()
     const gone = new Set(this.trusted.map(idOf))
     this.#trusted = this.#settings.trust.current()
     for (const anchor of this.trusted) {
@@ -148,14 +173,24 @@ export class AnchorRecords {
   }
 }
 
-/** One anchor of one set; a pinned key is the same anchor whatever certificate it comes in. */
+/** One anchor of one set; a pinned key is the same anchor whatever certificate of the same names it comes in. */
 export function idOf(anchor: TrustAnchor | Pin): string {
   const { certificate, name = '' } = anchor
-  const isKey = 'by' in anchor && anchor.by === 'key'
-  return isKey
-    ? `key ${hash('sha256', certificate.publicKey.der, 'base64')} ${name}`
-    : `${certificate.fingerprint} ${name}`
+  if (!('by' in anchor && anchor.by === 'key')) return `${certificate.fingerprint} ${name}`
+  const san = certificate.extensionList.find((extension) => extension.oid === oid.subjectAltName)?.value
+  return `key ${digest(keyAndName(certificate), san ?? new Uint8Array())} ${name}`
 }
+
+/** A CA by name and key, in which another certificate of it can stand in for one (RFC 5280 §6.1.1 (d)); nobody stands in for what is pinned. */
+export function authorityOf(anchor: TrustAnchor | Pin): string {
+  return 'by' in anchor ? idOf(anchor) : keyAndName(anchor.certificate)
+}
+
+const keyAndName = ({ subject, publicKey }: Certificate) => digest(subject.comparisonKey, publicKey.der)
+
+/** The text is in it by its length: nothing can move from one part to the other. */
+const digest = (text: string, octets: Uint8Array) =>
+  createHash('sha256').update(`${text.length} ${text}`).update(octets).digest('base64')
 
 /** An operator's own CAs have names; of a pinned certificate, which is a client's, it is told where names are. */
 export const subjectOf = (anchor: TrustAnchor | Pin, named: boolean): string | undefined =>

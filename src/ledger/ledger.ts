@@ -75,6 +75,8 @@ export class Ledger {
   readonly #history = new ClientHistory()
   readonly #clients = new Map<string, LedgerClient>()
   #forgotten = 0
+  /** What the clock said last. */
+  #latest = Number.NEGATIVE_INFINITY
 
   constructor(settings: LedgerSettings, most: number = capacity) {
     this.anchors = new AnchorRecords(settings)
@@ -100,14 +102,15 @@ export class Ledger {
   }
 
   /**
-   * A client was accepted. Nearly always this is two stores into memory.
+   * A client was accepted. Nearly always this is three stores into memory.
    *
    * @param isRequest false where it was decided about again by ourselves
    */
   see(known: SeenClient, at: number, isRequest: boolean): void {
     const { sighting } = known
-    // What is due was forgotten, or comes under a threshold.
-    if (sighting !== undefined && at < sighting.due) {
+    // What is due was forgotten, or comes under a threshold; a clock that goes back is noticed.
+    if (sighting !== undefined && at < sighting.due && at >= this.#latest) {
+      this.#latest = at
       sighting.lastSeen = at
       if (isRequest) sighting.requests++
     } else {
@@ -128,6 +131,8 @@ export class Ledger {
 
   #look(known: SeenClient, at: number, isRequest: boolean): void {
     const { identity } = known
+    this.#latest = at
+    this.anchors.notice(at)
     const met = this.#clients.get(identity.fingerprint)
     const client = met ?? this.#enter(identity, known.path)
     const waysBefore = client.sightings.length

@@ -1,71 +1,16 @@
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
 import { present } from '../event-channels.js'
-import { escaped } from '../help.js'
 import { endOf } from '../path/validate-path.js'
-import type { Pin, TrustAnchor } from '../trust/trust-snapshot.js'
-import { type AnchorRecord, idOf, subjectOf } from './anchor-records.js'
+import { type AnchorReport, anchorsOf, iso, isQuiet, time, unusedOf } from './anchor-report.js'
 import { dayMilliseconds, daysLeft } from './expiry.js'
 import { type Ledger, type LedgerClient, lastSeenOf, type OutdatedBy } from './ledger.js'
+import { type Successors, successorsOf } from './successors.js'
 
 export interface ReportOptions {
   /** The window in days: who was seen within it still counts. Default 30. */
   days?: number
   /** Certificates that end within so many days are listed as expiring. Default 30. */
   expiringDays?: number
-}
-
-/** Why an anchor may go, or may not. */
-export type RemovalReason =
-  /** It may: in all of the window nobody came by it, while others came. */
-  | 'unused'
-  /** Not in the trust store: there is nothing to remove. */
-  | 'not-trusted'
-  /** Somebody came by it within the window. */
-  | 'seen'
-  /** A connection that was opened by it is still open. */
-  | 'connected'
-  /** This process has not watched it for as long as the window. */
-  | 'watched-too-short'
-  /** Nobody at all came within the window: that says nothing about any anchor. */
-  | 'no-traffic'
-
-/** @internal Every reason; a test compares them with the README. */
-export const removalReasons: readonly RemovalReason[] = [
-  'unused',
-  'not-trusted',
-  'seen',
-  'connected',
-  'watched-too-short',
-  'no-traffic',
-]
-
-/** What this process has seen of one trust anchor. Times are ISO 8601, UTC. */
-export interface AnchorReport {
-  /** SHA-256 of its certificate. */
-  readonly fingerprint: string
-  /** The named set of `trust` it is in. */
-  readonly set?: string
-  /** RFC 4514 text. Of a pinned certificate, which is a client's, with `auditNames` only. */
-  readonly subject?: string
-  readonly notAfter?: string
-  readonly pinned?: 'certificate' | 'key'
-  /** In the trust store now. */
-  readonly trusted: boolean
-  /** Since when it has been there while this process watched. */
-  readonly since?: string
-  /** Nobody has come by it as long as it was watched. */
-  readonly lastSeen?: string
-  /** Certificates that came by it within the window. */
-  readonly certificates: number
-  /** Those of them whose client has not come with a younger certificate yet. */
-  readonly notRenewed: number
-  /** Connections that were accepted by it and are open now, as far as `guardConnection()` or `superviseServer()` look after them. */
-  readonly connections: number
-  /** Certificates that came by it and had to be forgotten: `lastSeen` knows of them, the counts do not. */
-  readonly forgotten: number
-  /** As far as clients of this process go. */
-  readonly safeToRemove: boolean
-  readonly reason: RemovalReason
 }
 
 /** One certificate that was accepted. */
@@ -141,7 +86,7 @@ export function rotationReport(ledger: Ledger, options: ReportOptions, named: bo
     ...present({ since: time(ledger.anchors.watchedSince(undefined, at)) }),
     days,
     anchors,
-    unusedAnchors: Object.freeze(anchors.filter(isUnused).map(({ fingerprint }) => fingerprint)),
+    unusedAnchors: unusedOf(anchors),
     certificates: Object.freeze(clients.map(({ client }) => certificateOf(client, successors, at))),
     forgotten: ledger.forgotten,
     capacity: ledger.capacity,
@@ -151,18 +96,20 @@ export function rotationReport(ledger: Ledger, options: ReportOptions, named: bo
   })
 }
 
-/** For each certificate that is in use, neither ended nor replaced by a younger one of its client: how many days it has left. */
+/** For each certificate that has neither ended nor been replaced: how many days it has left. */
 export function daysLeftInUse(ledger: Ledger, at: number): readonly number[] {
   const clients = [...ledger.clients]
   const successors = successorsOf(clients)
   return clients
-    .filter((client) => !successors.has(client) && at < endOf(client.notAfter))
+    .filter((client) => at < endOf(client.notAfter) && !isReplaced(client, lastSeenOf(client), successors))
     .map((client) => daysLeft(client, at))
 }
 
-/** A time that is not known is one, to `reasonOf`. */
-const isUnused = ({ trusted, lastSeen, reason }: AnchorReport) =>
-  trusted && lastSeen === undefined && reason !== 'seen' && reason !== 'connected'
+/** Its client has come with a younger one, and not with this one since: replicas of a service that share a name have one each. */
+function isReplaced(client: LedgerClient, lastSeen: number, successors: Successors): boolean {
+  const successor = successors.get(client)
+  return successor !== undefined && lastSeen < firstSeenOf(successor)
+}
 
 function digest(options: ReportOptions): Required<ReportOptions> {
   const where = 'report'
@@ -181,110 +128,6 @@ function digest(options: ReportOptions): Required<ReportOptions> {
   }
   return { days, expiringDays }
 }
-
-interface Window {
-  /** Milliseconds since 1970 at which it begins. */
-  readonly from: number
-  readonly at: number
-  readonly successors: Successors
-  readonly named: boolean
-  readonly isQuiet: boolean
-}
-
-/** A process nobody came to knows nothing of who comes. */
-const isQuiet = (ledger: Ledger, recent: readonly LedgerClient[], from: number) =>
-  recent.length === 0 && [...ledger.anchors.all].every(({ lastSeen, open }) => lastSeen < from && open.size === 0)
-
-function anchorsOf(ledger: Ledger, window: Window): readonly AnchorReport[] {
-  const { at } = window
-  const seen = new Map<AnchorRecord, { lastSeen: number; clients: LedgerClient[] }>()
-  for (const client of ledger.clients) {
-    const counted = new Set<AnchorRecord>()
-    for (const { anchor, lastSeen } of client.sightings) {
-      const known = seen.get(anchor) ?? { lastSeen, clients: [] }
-      seen.set(anchor, known)
-      known.lastSeen = Math.max(known.lastSeen, lastSeen)
-      if (lastSeen >= window.from && !counted.has(anchor)) known.clients.push(client)
-      counted.add(anchor)
-    }
-  }
-  const records = new Map([...ledger.anchors.all].map((record) => [record.id, record]))
-  const reportOf = (record: AnchorRecord | undefined, anchor: TrustAnchor | Pin | undefined) => {
-    const known = record && seen.get(record)
-    const lastSeen = Math.max(record?.lastSeen ?? Number.NEGATIVE_INFINITY, known?.lastSeen ?? Number.NEGATIVE_INFINITY)
-    const since = ledger.anchors.watchedSince(record, at)
-    const connections = record?.open.size ?? 0
-    const facts = { lastSeen, since, connections, trusted: anchor !== undefined }
-    const reason = reasonOf(facts, window)
-    return Object.freeze({
-      ...describe(record, anchor, window.named),
-      trusted: facts.trusted,
-      ...present({ since: time(since), lastSeen: time(lastSeen) }),
-      certificates: known?.clients.length ?? 0,
-      notRenewed: known?.clients.filter((client) => !window.successors.has(client)).length ?? 0,
-      connections,
-      forgotten: record?.forgotten ?? 0,
-      safeToRemove: reason === 'unused' || reason === 'not-trusted',
-      reason,
-    })
-  }
-  const trusted = ledger.anchors.trusted.map((anchor) => {
-    const id = idOf(anchor)
-    const record = records.get(id)
-    records.delete(id)
-    return reportOf(record, anchor)
-  })
-  // What is left was trusted before.
-  return Object.freeze([...trusted, ...[...records.values()].map((record) => reportOf(record, undefined))])
-}
-
-interface AnchorFacts {
-  readonly lastSeen: number
-  readonly since: number | undefined
-  readonly connections: number
-  readonly trusted: boolean
-}
-
-/** Every comparison fails where a time is not known, and with it the claim. */
-function reasonOf({ lastSeen, since, connections, trusted }: AnchorFacts, { from, isQuiet }: Window): RemovalReason {
-  if (connections > 0) return 'connected'
-  if (!trusted) return 'not-trusted'
-  if (!(lastSeen < from)) return 'seen'
-  if (!(since !== undefined && since <= from)) return 'watched-too-short'
-  return isQuiet ? 'no-traffic' : 'unused'
-}
-
-function describe(record: AnchorRecord | undefined, anchor: TrustAnchor | Pin | undefined, named: boolean) {
-  if (anchor === undefined) {
-    const { fingerprint = '', set, subject } = record ?? {}
-    return { fingerprint, ...present({ set, subject }) }
-  }
-  const { certificate, name } = anchor
-  const { fingerprint, notAfter } = certificate
-  const set = name && escaped(name)
-  const pinned = 'by' in anchor ? anchor.by : undefined
-  return { fingerprint, ...present({ set, subject: subjectOf(anchor, named), notAfter: iso(notAfter), pinned }) }
-}
-
-/** By certificate: the youngest of the same client, where it is another. A renewed one need not end later: lifetimes get shorter. */
-type Successors = ReadonlyMap<LedgerClient, LedgerClient>
-
-function successorsOf(clients: readonly LedgerClient[]): Successors {
-  const youngest = new Map<string, LedgerClient>()
-  for (const client of clients) {
-    const known = youngest.get(client.nameKey)
-    if (known === undefined || isYounger(client, known)) youngest.set(client.nameKey, client)
-  }
-  return new Map(
-    clients.flatMap((client) => {
-      const other = youngest.get(client.nameKey)
-      return other !== undefined && isYounger(other, client) ? [[client, other] as const] : []
-    }),
-  )
-}
-
-const isYounger = (a: LedgerClient, b: LedgerClient) =>
-  a.notBefore === b.notBefore ? a.notAfter > b.notAfter : a.notBefore > b.notBefore
 
 function certificateOf(client: LedgerClient, successors: Successors, at: number): CertificateReport {
   const { fingerprint, name, subject, issuer, notBefore, notAfter, key, signature, sightings, outdated } = client
@@ -319,20 +162,16 @@ function certificateOf(client: LedgerClient, successors: Successors, at: number)
 const firstSeenOf = ({ sightings }: LedgerClient) =>
   sightings.reduce((first, { firstSeen }) => Math.min(first, firstSeen), Number.POSITIVE_INFINITY)
 
-/** Not those that have ended, nor those whose client has come with a younger one and not with this one since. */
+/** Not those that have ended or were replaced. */
 function expiringOf(
   clients: readonly { readonly client: LedgerClient; readonly lastSeen: number }[],
   successors: Successors,
   at: number,
   days: number,
 ): readonly string[] {
-  const isReplaced = (client: LedgerClient, lastSeen: number) => {
-    const successor = successors.get(client)
-    return successor !== undefined && lastSeen < firstSeenOf(successor)
-  }
   const found = clients.filter(({ client, lastSeen }) => {
     const left = endOf(client.notAfter) - at
-    return left > 0 && left <= days * dayMilliseconds && !isReplaced(client, lastSeen)
+    return left > 0 && left <= days * dayMilliseconds && !isReplaced(client, lastSeen, successors)
   })
   found.sort((a, b) => a.client.notAfter - b.client.notAfter)
   return Object.freeze(found.map(({ client }) => client.fingerprint))
@@ -350,7 +189,3 @@ function histogram<K extends 'key' | 'signature'>(clients: readonly LedgerClient
     ),
   )
 }
-
-/** Undefined where it is no time of the calendar. */
-const time = (at: number | undefined) => (at !== undefined && Number.isFinite(at) ? iso(at) : undefined)
-const iso = (at: number) => new Date(at).toISOString()

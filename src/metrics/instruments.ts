@@ -26,6 +26,8 @@ interface Described {
 /** What is read when somebody scrapes. */
 export interface ReadInstrument extends Described {
   readonly kind: 'counter' | 'gauge'
+  /** What the workers of a cluster come to together, where that is not their sum. */
+  readonly together?: 'min' | 'max'
   read(measured: Measured): Iterable<Sample>
 }
 
@@ -99,6 +101,7 @@ const storeRead: ReadInstrument = {
   name: 'mtls_identity_store_read_timestamp_seconds',
   help: 'When the certificates of a store were last read well. Files that are watched are read when they change.',
   kind: 'gauge',
+  together: 'min',
   labels: ['store'],
   *read(measured) {
     for (const [store, { readAt }] of stores(measured)) if (readAt !== undefined) yield [{ store }, seconds(readAt)]
@@ -109,6 +112,7 @@ const storeFailing: ReadInstrument = {
   name: 'mtls_identity_store_failing',
   help: '1 while a store could not be read when it was tried last, so that something older holds.',
   kind: 'gauge',
+  together: 'max',
   labels: ['store'],
   *read(measured) {
     for (const [store, { isFailing }] of stores(measured)) yield [{ store }, Number(isFailing)]
@@ -119,6 +123,7 @@ const storeUsable: ReadInstrument = {
   name: 'mtls_identity_store_usable',
   help: '0 while a store must not be believed, not loaded yet or older than maxStaleness: everybody is refused.',
   kind: 'gauge',
+  together: 'min',
   labels: ['store'],
   *read(measured) {
     for (const [store, { unusable }] of stores(measured)) yield [{ store }, Number(unusable === undefined)]
@@ -140,6 +145,7 @@ const anchors: ReadInstrument = {
   name: 'mtls_identity_trust_anchors',
   help: 'Trust anchors, by trust set.',
   kind: 'gauge',
+  together: 'max',
   labels: ['set'],
   *read(measured) {
     for (const [set, ends] of anchorsBySet(measured)) yield [{ set }, ends.length]
@@ -150,6 +156,7 @@ const anchorExpiry: ReadInstrument = {
   name: 'mtls_identity_trust_anchor_expiry_timestamp_seconds',
   help: 'The earliest notAfter of the trust anchors of a set.',
   kind: 'gauge',
+  together: 'min',
   labels: ['set'],
   *read(measured) {
     for (const [set, ends] of anchorsBySet(measured)) {
@@ -167,6 +174,7 @@ const crls: ReadInstrument = {
   name: 'mtls_identity_crls',
   help: 'CRLs that are in use.',
   kind: 'gauge',
+  together: 'max',
   labels: [],
   *read(measured) {
     const known = freshness(measured)
@@ -178,6 +186,7 @@ const crlIssued: ReadInstrument = {
   name: 'mtls_identity_crl_this_update_timestamp_seconds',
   help: 'thisUpdate of the oldest CRL in use.',
   kind: 'gauge',
+  together: 'min',
   labels: [],
   *read(measured) {
     const issued = freshness(measured)?.thisUpdate
@@ -189,6 +198,7 @@ const crlExpiry: ReadInstrument = {
   name: 'mtls_identity_crl_next_update_timestamp_seconds',
   help: 'The earliest nextUpdate of the CRLs in use: after it, whose status that CRL tells are refused with 503.',
   kind: 'gauge',
+  together: 'min',
   labels: [],
   *read(measured) {
     const end = freshness(measured)?.nextUpdate
@@ -200,6 +210,7 @@ const policy: ReadInstrument = {
   name: 'mtls_identity_policy_info',
   help: '1, with the hash of the policy in force: one value over a fleet where all of it is configured the same.',
   kind: 'gauge',
+  together: 'max',
   labels: ['policy_hash'],
   *read({ authenticator }) {
     yield [{ policy_hash: authenticator.describe().policyHash }, 1]
@@ -210,6 +221,7 @@ const dangers: ReadInstrument = {
   name: 'mtls_identity_dangerous_switches',
   help: 'Switches that make decisions weaker than they are by default: see describe().dangerous.',
   kind: 'gauge',
+  together: 'max',
   labels: [],
   *read({ authenticator }) {
     yield [{}, authenticator.describe().dangerous.length]
@@ -220,7 +232,7 @@ const clientDays = [1, 7, 30, 90] as const
 
 const clients: ReadInstrument = {
   name: 'mtls_identity_clients',
-  help: 'Certificates of clients that came, and are neither ended nor replaced by a younger one of the same client; those that end within so many days, and any.',
+  help: 'Certificates of clients that came, and have neither ended nor given way to a younger one of the same client; those that end within so many days, and any.',
   kind: 'gauge',
   labels: ['expires_within_days'],
   *read({ authenticator }) {

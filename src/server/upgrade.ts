@@ -7,6 +7,7 @@ import { guardDecision, recordDecision } from '../core/guard.js'
 import { answering, problemOf, type ResponseOptions, sendProblem } from '../core/responses.js'
 import { markUpgradeGuarded, upgradeGuardOf } from '../core/upgraded-servers.js'
 import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
+import type { CertificationPath } from '../path/certification-path.js'
 import { generationOf, isRule, type Rule } from '../rules/rule.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Watched, watchOf } from './connection-watch.js'
@@ -102,6 +103,7 @@ const reporting = { enforced: true, absentPasses: false }
 /** What was found out about a client: the error refuses it. */
 interface Look {
   readonly error: AnyClientCertError | undefined
+  readonly path?: CertificationPath
   readonly decidedAt: number
   readonly validUntil: number
   /** Of the rule, before it was asked. */
@@ -122,6 +124,7 @@ async function lookAt({ authenticator, rule, recheck, answer }: UpgradeSettings,
   const recheckAt = decidedAt + (recheck === false ? 0 : recheck)
   return {
     error: error as AnyClientCertError | undefined,
+    path: decision.path,
     decidedAt,
     // What says nothing about its end was good for this decision, and is asked again with the rules.
     validUntil: validUntil > decidedAt ? Math.min(validUntil, recheckAt) : recheckAt,
@@ -162,6 +165,10 @@ async function decideStream(
 
 /** Decides again and again while the connection is open: when it is time, and when something has changed. */
 function watch(settings: UpgradeSettings, request: AnyRequest, connection: Duplex, look: Look, stamp: string): void {
+  const held = settings.authenticator[internals].hold(connection)
+  const hold = ({ path }: Look) => path && held.by(path)
+  hold(look)
+  connection.once('close', held.release)
   if (settings.recheck === false) return
   const open = watchOf(settings.authenticator)
   let { generation } = look
@@ -170,11 +177,12 @@ function watch(settings: UpgradeSettings, request: AnyRequest, connection: Duple
     validUntil: look.validUntil,
     isChanged: () => generationOf(settings.rule) !== generation,
     check: async () => {
-      const { error, ...now } = await lookAt(settings, request)
+      const now = await lookAt(settings, request)
+      hold(now)
       generation = now.generation
       watched.decidedAt = now.decidedAt
       watched.validUntil = now.validUntil
-      return error
+      return now.error
     },
     end: () => connection.destroy(),
   }

@@ -234,6 +234,22 @@ describe('S-06: what is open', () => {
     expect(sockets[0]?.destroyed).toBe(true)
   })
 
+  test('keeps its CA in use as long as it is open, also where recheck is false', async () => {
+    const now = Date.now()
+    let passed = 0
+    const other = await createTestPki({ name: 'Next' })
+    const options = { trust: { own: pki.trust, other: other.trust }, now: () => now + passed }
+    const lasting = await other.issue({ subject: 'CN=carol', notAfter: new Date(now + 90 * 86_400_000) })
+    const { auth, port, sockets, ended } = await open({ options, upgrade: { recheck: false } })
+    passed = 40 * 86_400_000
+    expect((await get(port, lasting)).status).toBe(200)
+    const verdict = () => auth.report().anchors.find(({ set }) => set === 'own')
+    expect(verdict()).toMatchObject({ safeToRemove: false, reason: 'connected', connections: 1 })
+    sockets[0]?.destroy()
+    await ended
+    expect(verdict()).toMatchObject({ safeToRemove: false, reason: 'seen', connections: 0 })
+  })
+
   test('is not decided about again once it is closed, nor where recheck is false', async () => {
     jest.useFakeTimers({ doNotFake: ['setTimeout', 'setImmediate', 'nextTick', 'queueMicrotask', 'Date'] })
     const closed = await open({ upgrade: { recheck: 1_000 } })

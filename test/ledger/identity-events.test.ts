@@ -3,7 +3,10 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { burst } from '../../src/core/bursts.js'
+import { makeGuard } from '../../src/core/guard.js'
+import { createMount } from '../../src/core/mount.js'
 import {
+  type AuditEvent,
   type AuthenticatorOptions,
   createAuthenticator,
   forwardedHeader,
@@ -338,6 +341,54 @@ describe('burst', () => {
       address: '10.0.0.9',
       code: 'ERR_CLIENT_CERT_UNTRUSTED_PROXY',
     })
+  })
+
+  test('behind a proxy: not the proxy’s either where a guard refuses its clients, or a mount after one that let them pass', async () => {
+    const source = forwardedHeader({ preset: 'rfc9440', from: proxyAddress('10.0.0.1') })
+    const { auth } = make({ source })
+    const ways: string[] = []
+    const hearDecision = (event: unknown) => {
+      const { via, outcome, fingerprint } = event as AuditEvent
+      ways.push(`${outcome} ${via} ${fingerprint === undefined ? 'nobody' : 'somebody'}`)
+    }
+    const response = { getHeader: () => undefined, setHeader: () => undefined }
+    const first = createMount({ authenticator: auth, mode: 'report-only' })
+    const second = createMount({ authenticator: auth })
+    const guard = makeGuard(rules.commonName('nobody'))
+    subscribe('mtls-identity:decision', hearDecision)
+    for (const { certificate, chain } of [stranger, alice]) {
+      const headers = {
+        'client-cert': `:${Buffer.from(certificate.der).toString('base64')}:`,
+        'client-cert-chain': chain.map(({ der }) => `:${Buffer.from(der).toString('base64')}:`).join(),
+      }
+      const rawHeaders = Object.entries(headers).flat()
+      for (let i = 0; i < burst.refusals; i++) {
+        const request = { socket: { remoteAddress: '10.0.0.1' }, headers, rawHeaders } as never
+        await first(request, response)
+        if ((await second(request, response)) === undefined) await guard(request)
+      }
+    }
+    unsubscribe('mtls-identity:decision', hearDecision)
+    expect(new Set(ways)).toEqual(new Set(['refused proxy somebody', 'accepted proxy somebody']))
+    expect(new Set(of('burst').map((event) => event.of))).toEqual(new Set(['certificate']))
+  })
+
+  test('a request that two mounts refuse is one refusal', async () => {
+    const { certificate, chain } = stranger
+    const reading = {
+      presented: { certificate: certificate.der, intermediates: chain.map(({ der }) => der), via: 'tls' },
+    }
+    const { auth } = make({ source: { name: 'by hand', read: () => reading as never } })
+    const response = { getHeader: () => undefined, setHeader: () => undefined }
+    const mounts = [createMount({ authenticator: auth, mode: 'report-only' }), createMount({ authenticator: auth })]
+    const come = async () => {
+      const request = { socket: { remoteAddress: address }, headers: {}, rawHeaders: [] } as never
+      for (const mount of mounts) await mount(request, response)
+    }
+    for (let i = 0; i < burst.refusals - 1; i++) await come()
+    expect(of('burst')).toEqual([])
+    await come()
+    expect(of('burst')).toHaveLength(2)
   })
 
   test('nothing is counted while nobody listens', async () => {

@@ -12,7 +12,8 @@ import {
 } from '../../src/index.js'
 import { guardConnection } from '../../src/server/guard-connection.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
-import { day, fromNoon, hour, noon, thrownBy } from '../support/pki.js'
+import { TrustSnapshot } from '../../src/trust/trust-snapshot.js'
+import { day, fromNoon, hour, minute, noon, thrownBy } from '../support/pki.js'
 
 let old: TestPki
 let young: TestPki
@@ -241,13 +242,80 @@ describe('an anchor is safe to remove', () => {
       await come(renewed)
       expect(verdicts(auth.report()).old).toEqual([false, 'watched-too-short'])
       const { since } = anchorOf(auth.report(), 'old')
-      expect(noon.getTime() - Date.parse(since as string)).toBeLessThan(hour)
-      expect(noon.getTime() - Date.parse(since as string)).toBeGreaterThan(0)
-      // As long as it has lived it may say so.
-      expect(verdicts(auth.report({ days: 1e-9 })).old).toEqual([true, 'unused'])
+      expect(since).toBe(noon.toISOString())
+      // As long as the clock has been right it may say so; seconds by which it is set are nothing.
+      system.now += minute
+      await come(renewed)
+      expect(verdicts(auth.report({ days: minute / day })).old).toEqual([true, 'unused'])
     } finally {
       spy.mockRestore()
     }
+  })
+
+  test('not because the clock of the machine jumped ahead, or the machine slept: nobody could come in the time that was skipped', async () => {
+    const system = { now: noon.getTime() }
+    const spies = [
+      jest.spyOn(Date, 'now').mockImplementation(() => system.now),
+      jest.spyOn(performance, 'now').mockImplementation(() => system.now - noon.getTime() + 400 * day - skipped),
+    ]
+    let skipped = 0
+    const skip = (milliseconds: number) => {
+      system.now += milliseconds
+      skipped += milliseconds
+    }
+    try {
+      const { auth, come } = make({ now: Date.now })
+      system.now += 35 * day
+      await come(alice)
+      skip(40 * day)
+      await come(renewed)
+      expect(verdicts(auth.report())).toEqual({ old: [false, 'watched-too-short'], young: [false, 'seen'] })
+      // Watched from then on; and as well where it is set back, and right again, between two requests.
+      system.now += 31 * day
+      await come(renewed)
+      expect(verdicts(auth.report()).old).toEqual([true, 'unused'])
+      skip(-60 * day)
+      await come(alice)
+      skip(60 * day)
+      await come(renewed)
+      expect(verdicts(auth.report()).old).toEqual([false, 'watched-too-short'])
+    } finally {
+      for (const spy of spies) spy.mockRestore()
+    }
+  })
+
+  test('not where its certificate is the renewed one of a CA whose former one vouches as long as it holds', async () => {
+    const root = { name: 'Twin', now: noon }
+    const ca = await createTestPki(root)
+    const again = await ca.root.crossSign(ca.root, { notAfter: fromNoon(900 * day) })
+    const client = await ca.issue({ subject: 'CN=dora', notAfter: fromNoon(300 * day) })
+    const { auth, clock, come } = make({ trust: { former: ca.trust, next: again.pem, young: young.trust } })
+    clock.now += 31 * day
+    await come(client)
+    expect(verdicts(auth.report())).toEqual({
+      former: [false, 'seen'],
+      next: [false, 'needed-later'],
+      young: [true, 'unused'],
+    })
+    // The other way round the one that is not used ends first.
+    const turned = make({ trust: { next: again.pem, former: ca.trust } })
+    turned.clock.now += 31 * day
+    await turned.come(client)
+    expect(verdicts(turned.auth.report())).toEqual({ next: [false, 'seen'], former: [true, 'unused'] })
+  })
+
+  test('not where one key is pinned with several names, and only the last of them comes', async () => {
+    const self = await createTestPki({ now: noon })
+    const key = await self.root.issue({ subject: 'CN=carol' })
+    const other = await self.root.issue({ subject: 'CN=dave', key, notAfter: fromNoon(90 * day) })
+    const { auth, clock, come } = make({ trust: { pinnedKeys: key.certificate.pem + other.certificate.pem } })
+    clock.now += 31 * day
+    expect((await come(other)).outcome).toBe('accepted')
+    const verdict = (fingerprint: string) => {
+      const found = auth.report().anchors.find((anchor) => anchor.fingerprint === fingerprint)
+      return found?.reason
+    }
+    expect([verdict(key.fingerprint), verdict(other.fingerprint)]).toEqual(['unused', 'seen'])
   })
 
   test('a connection that two look after is one, and is open until both have let it go', async () => {
@@ -297,6 +365,46 @@ test('anchors nobody used are named', async () => {
   expect(report.unusedAnchors).toEqual([anchorOf(report, 'young').fingerprint])
   await come(renewed)
   expect(auth.report().unusedAnchors).toEqual([])
+})
+
+test('a CA that only changed its set is not told of as one that is not trusted, while it is', async () => {
+  const named = (name: string) =>
+    new TrustSnapshot([
+      ...TrustStore.parse(old.trust)
+        .current()
+        .anchors.map(({ certificate }) => ({ certificate, name })),
+      ...TrustStore.parse(young.trust).current().anchors,
+    ])
+  let snapshot = named('before')
+  const trust = TrustStore.assemble({ label: 'memory', load: () => snapshot })
+  const reading = make({ trust })
+  await reading.come(alice)
+  snapshot = named('after')
+  trust.reload()
+  expect(verdicts(reading.auth.report())).toEqual({
+    after: [false, 'watched-too-short'],
+    undefined: [false, 'watched-too-short'],
+  })
+  snapshot = TrustStore.parse(young.trust).current()
+  trust.reload()
+  expect(verdicts(reading.auth.report())).toMatchObject({ before: [true, 'not-trusted'], after: [true, 'not-trusted'] })
+})
+
+test('a CA in two sets is no unused anchor where somebody came by one of them', async () => {
+  const { auth, come } = make({ trust: { first: old.trust, second: old.trust, young: young.trust } })
+  await come(alice)
+  const report = auth.report()
+  expect(verdicts(report).second).toEqual([false, 'watched-too-short'])
+  expect(report.unusedAnchors).toEqual([anchorOf(report, 'young').fingerprint])
+})
+
+test('a key that is pinned by the certificates of several years is one anchor, whichever of them comes', async () => {
+  const self = await createTestPki({ now: noon })
+  const key = await self.root.issue({ subject: 'CN=carol' })
+  const again = await self.root.issue({ subject: 'CN=carol', key })
+  const { auth, come } = make({ trust: { pinnedKeys: key.certificate.pem + again.certificate.pem } })
+  await come(again)
+  expect(auth.report().anchors.map(({ reason }) => reason)).toEqual(['seen', 'seen'])
 })
 
 test('a pinned client is its own anchor, by certificate and by key, and is not named', async () => {
