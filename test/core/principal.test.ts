@@ -136,9 +136,13 @@ describe('resolve', () => {
     expect(await ask()).toBe('a')
   })
 
-  test('C-05: no answer in ten seconds refuses, whoever waits for it', async () => {
+  test.each([
+    ['a promise', () => new Promise(() => {})],
+    // biome-ignore lint/suspicious/noThenProperty: a promise is what has it
+    ['a promise of another class', () => ({ then: () => {} }) as unknown as Promise<string>],
+  ])('C-05: no answer in ten seconds refuses, whoever waits for it: %s', async (_, resolve) => {
     jest.useFakeTimers()
-    const { ask } = make(() => new Promise(() => {}))
+    const { ask } = make(resolve as never)
     const answers = Promise.all([ask(), ask()])
     await jest.advanceTimersByTimeAsync(10_000)
     expect(await answers).toEqual(['ERR_CLIENT_CERT_INTERNAL', 'ERR_CLIENT_CERT_INTERNAL'])
