@@ -84,13 +84,14 @@ function proceed(outcome: MountOutcome, context: Context, next: Next): Promise<u
 const prepared = new WeakSet<object>()
 
 const identityProperty: PropertyDescriptor & ThisType<Context> = {
-  configurable: true,
+  // Whoever could put another in its place would speak for every context.
+  configurable: false,
   enumerable: true,
   get() {
     return identityOf(this.req)
   },
   set(value) {
-    if (hasDecision(this.req)) throw new TypeError('clientIdentity cannot be assigned')
+    if (prepared.has(this) || hasDecision(this.req)) throw new TypeError('clientIdentity cannot be assigned')
     // Before the middleware it is a name like any other, and is overwritten there.
     Object.defineProperty(this, 'clientIdentity', { configurable: true, enumerable: true, writable: true, value })
   },

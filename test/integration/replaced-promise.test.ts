@@ -63,7 +63,6 @@ describe.each(frameworks)('$name, where the global Promise is another', (framewo
 
 test('a promise of any class that a listener rejects with ends no process', () => {
   const then = jest.fn((_: unknown, failed: (error: Error) => void) => failed(new Error('of the listener')))
-  // biome-ignore lint/suspicious/noThenProperty: a promise is what has it
   quietly(() => ({ then }))
   expect(then).toHaveBeenCalledTimes(1)
   // biome-ignore lint/suspicious/noThenProperty: and what has something else by that name is none
