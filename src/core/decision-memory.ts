@@ -126,14 +126,18 @@ export class DecisionMemory {
   }
 }
 
-/** The one place that says whether something remembered still holds. A clock that was set back makes everything anew. */
+/**
+ * The one place that says whether something remembered still holds. A clock that was set back makes everything anew; what held for its own request
+ * alone is asked anew by the next one, in the same millisecond too.
+ */
 export function holding<T extends Remembered<{ decidedAt: number; holdsUntil: number }>>(
   remembered: T | undefined,
   epoch: Epoch,
   at: number,
 ): T | undefined {
   if (remembered === undefined) return undefined
-  const current = at >= remembered.decidedAt && at <= remembered.holdsUntil
+  const { decidedAt, holdsUntil } = remembered
+  const current = at >= decidedAt && at <= holdsUntil && decidedAt < holdsUntil
   return current && isOf(remembered.epoch, epoch) ? remembered : undefined
 }
 

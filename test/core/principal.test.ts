@@ -100,6 +100,8 @@ describe('resolve', () => {
     clock.now += 1
     await ask()
     expect(asked).toHaveBeenCalledTimes(2)
+    await ask()
+    expect(asked).toHaveBeenCalledTimes(3)
   })
 
   test('is asked once for many requests at once, and for each certificate', async () => {

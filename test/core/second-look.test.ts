@@ -116,13 +116,16 @@ describe('what an application returns', () => {
     expect(decision.outcome === 'accepted' && decision.identity.principal).toEqual({ name: 'Alice' })
   })
 
-  test('a checker that says neither validUntil nor generation is asked on every request', async () => {
+  test.each([
+    ['a millisecond later', 1],
+    ['in the same millisecond, too', 0],
+  ])('a checker that says neither validUntil nor generation is asked on every request: %s', async (_, later) => {
     let revoked = false
     const check = (): RevocationStatus => (revoked ? { status: 'revoked', depth: 0 } : { status: 'good' })
     const { verdict, clock } = make({ revocation: { name: 'database', check } })
     expect(await verdict()).toBe('accepted')
     revoked = true
-    clock.now += 1
+    clock.now += later
     expect(await verdict()).toBe('ERR_CLIENT_CERT_REVOKED')
   })
 })
