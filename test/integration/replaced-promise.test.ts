@@ -4,7 +4,7 @@ import { type AuthenticatorOptions, createAuthenticator, type Rule, rules } from
 import { quietly } from '../../src/quietly.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { get, json } from '../support/clients.js'
-import { type Framework, frameworks, type Plan, serveHttps } from '../support/servers.js'
+import { type Framework, frameworks, type Plan, type Seen, serveHttps } from '../support/servers.js'
 
 let pki: TestPki
 let alice: TestCredential
@@ -36,7 +36,7 @@ const admitting = rules.custom('everybody', async () => true)
 
 describe.each(frameworks)('$name, where the global Promise is another', (framework) => {
   test('a client without a certificate is refused, and one with it is known', async () => {
-    const handler = jest.fn(({ property }) => ({ cn: property?.subject.get('CN') }))
+    const handler = jest.fn(({ property }: Seen) => ({ cn: property?.subject.get('CN') }))
     const ask = await serve(framework, { handler })
     expect((await ask()).status).toBe(401)
     expect(handler).not.toHaveBeenCalled()
