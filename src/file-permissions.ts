@@ -1,5 +1,5 @@
-import { existsSync, realpathSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs'
+import { dirname, join, parse, relative, resolve, sep } from 'node:path'
 import { LruMap } from './lru-map.js'
 import { warn } from './warn.js'
 
@@ -63,14 +63,33 @@ function laxDirectory(path: string): string | undefined {
   })
 }
 
-/** Of the directories above a path, and above what it is a link to, the first whose entries everybody may replace. */
+/** Of the directories above a path, and above each link on the way to what it is, the first whose entries everybody may replace. */
 function laxAbove(path: string): string | undefined {
-  for (const start of new Set([resolve(path), realpathSync(path)])) {
-    for (let child = start, parent = dirname(start); parent !== child; child = parent, parent = dirname(parent)) {
+  for (const way of waysTo(path)) {
+    for (let child = way, parent = dirname(way); parent !== child; child = parent, parent = dirname(parent)) {
       const mode = modeOf(parent)
       if ((mode & worldWritable) !== 0 && (mode & sticky) === 0)
         return finding(parent, mode, 'replace what is in it', 'o-w')
     }
+  }
+  return undefined
+}
+
+/** A path as it was written, and as it reads after each link in it: they are followed from the root on, as the system does. */
+function waysTo(path: string): readonly string[] {
+  const ways = [resolve(path)]
+  for (const way of ways) {
+    const link = firstLink(way)
+    if (link !== undefined) ways.push(resolve(dirname(link), readlinkSync(link), relative(link, way)))
+  }
+  return ways
+}
+
+function firstLink(path: string): string | undefined {
+  let at = parse(path).root
+  for (const name of path.slice(at.length).split(sep)) {
+    at = join(at, name)
+    if (lstatSync(at).isSymbolicLink()) return at
   }
   return undefined
 }

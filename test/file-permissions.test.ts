@@ -1,6 +1,6 @@
 /** C-03: files that everybody on the machine may change are warned about, wherever an operator names them. */
 import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createAuthenticator, crl, denyList, proxySecret, rules, TrustStore } from '../src/index.js'
 import { createTestPki, type TestPki } from '../src/testing.js'
@@ -142,6 +142,21 @@ describe('the directories above a file', () => {
     load(join(open, 'link.pem'))
     load(join(closed, 'link.pem'))
     expect(warnings).toEqual([told(open, '0777', 'replace what is in it'), told(open, '0777', 'replace what is in it')])
+  })
+
+  test('count for a link that leads to a link, of a file or of a directory', () => {
+    const [first, open, last] = [folder(), folder(), folder()]
+    const file = fileIn(last, 'ca.pem', pki.trust)
+    symlinkSync(file, join(open, 'current.pem'))
+    symlinkSync(join(open, 'current.pem'), join(first, 'link.pem'))
+    symlinkSync(last, join(open, 'current'))
+    symlinkSync(join('..', basename(open), 'current'), join(first, 'folder'))
+    const names = [join(first, 'link.pem'), join(first, 'folder', 'ca.pem')]
+    names.map((name) => load(name))
+    expect(warnings).toEqual([])
+    chmodSync(open, 0o777)
+    names.map((name) => load(name))
+    expect(warnings).toEqual(Array(2).fill(told(open, '0777', 'replace what is in it')))
   })
 
   test('the mode of a link itself, which is 0777 everywhere, does not', () => {
