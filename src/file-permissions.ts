@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs'
+import { lstatSync, readlinkSync, statSync } from 'node:fs'
 import { dirname, join, parse, relative, resolve, sep } from 'node:path'
 import { LruMap } from './lru-map.js'
 import { warn } from './warn.js'
@@ -55,10 +55,10 @@ function laxFile(path: string, secret: boolean): string | undefined {
 
 function laxDirectory(path: string): string | undefined {
   return orNothing(() => {
-    const mode = modeOf(path)
-    // The kubelet's, which containers can only read: sticky and open to everybody.
-    const isMount = (mode & sticky) !== 0 && existsSync(join(path, '..data'))
-    if ((mode & worldWritable) !== 0 && !isMount) return finding(path, mode, 'add to it', 'o-w')
+    const { mode, uid } = statSync(path)
+    // The kubelet's, which containers can only read: sticky and open to everybody. In another such directory, anybody can put a ..data.
+    const isMount = (mode & sticky) !== 0 && ownerOf(join(path, '..data')) === uid
+    if ((mode & worldWritable) !== 0 && !isMount) return finding(path, mode & 0o7777, 'add to it', 'o-w')
     return laxAbove(path)
   })
 }
@@ -95,6 +95,8 @@ function firstLink(path: string): string | undefined {
 }
 
 const modeOf = (path: string) => statSync(path).mode & 0o7777
+
+const ownerOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.uid
 
 const finding = (path: string, mode: number, may: string, change: string) =>
   `${path} has mode ${mode.toString(8).padStart(4, '0')}: everybody on this machine may ${may} — chmod ${change} ${path}`

@@ -1,5 +1,5 @@
 /** C-03: files that everybody on the machine may change are warned about, wherever an operator names them. */
-import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, lchownSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createAuthenticator, crl, denyList, proxySecret, rules, TrustStore } from '../src/index.js'
@@ -200,6 +200,19 @@ describe('a directory of certificates', () => {
     renameSync(join(path, '..tmp'), join(path, '..data'))
     for (const store of stores) expect(store.reload().ok).toBe(true)
     expect(warnings).toEqual([])
+  })
+
+  const asRoot = process.getuid?.() === 0 ? test : test.skip
+  asRoot('is where somebody else put a ..data into it', () => {
+    const path = folder()
+    fileIn(path, 'ca.pem', pki.trust)
+    symlinkSync('.', join(path, '..data'))
+    chmodSync(path, 0o1777)
+    load(path)
+    expect(warnings).toEqual([])
+    lchownSync(join(path, '..data'), 65_534, 65_534)
+    load(path)
+    expect(warnings).toEqual([told(path, '1777', 'add to it')])
   })
 
   test('several files that are wrong are one warning', () => {
