@@ -34,7 +34,8 @@ interface Decided {
   readonly before: Decided | undefined
 }
 
-const requests = sharedAttachment<Decided>('requests')
+/** Not `requests`: under that name, version 0.1.0 shares something else. */
+const requests = sharedAttachment<Decided>('decisions')
 
 /** The last mount that decided about a request speaks for `clientIdentity()`. */
 export function recordDecision(request: AnyRequest, mounted: MountedDecision): void {
