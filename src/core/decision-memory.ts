@@ -25,6 +25,8 @@ export interface Authentication {
   readonly decidedAt: number
   /** Milliseconds since 1970, inclusive. */
   readonly holdsUntil: number
+  /** The same by path and revocation alone: what `resolve` said ends for the next request, not within one that waits for it, or for a rule. */
+  readonly provenUntil: number
   /** What admitted it, and what was overlooked. */
   readonly exception?: { readonly entry: ExceptionEntry; readonly ignored: ClientCertErrorCode } | undefined
 }
@@ -92,12 +94,13 @@ export class DecisionMemory {
   }
 
   remember(key: string, session: object | undefined, authentication: Authentication, epoch: Epoch): KnownClient {
-    const { identity, path, decidedAt, holdsUntil, exception } = authentication
+    const { identity, path, decidedAt, holdsUntil, provenUntil, exception } = authentication
     const known: KnownClient = {
       identity,
       path,
       decidedAt,
       holdsUntil,
+      provenUntil,
       exception,
       epoch: numbersOf(epoch),
       enforced: undefined,

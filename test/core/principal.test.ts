@@ -5,6 +5,7 @@ import {
   type ClientIdentity,
   createAuthenticator,
   type PrincipalSource,
+  rules,
   TrustStore,
 } from '../../src/index.js'
 import { createTestPki, type IssueOptions, type TestCredential, type TestPki } from '../../src/testing.js'
@@ -102,6 +103,24 @@ describe('resolve', () => {
     expect(asked).toHaveBeenCalledTimes(2)
     await ask()
     expect(asked).toHaveBeenCalledTimes(3)
+  })
+
+  test.each([
+    ['resolve', (wait: () => boolean) => ({ resolve: async () => wait() && 'a' })],
+    ['a rule', (wait: () => boolean) => ({ rules: rules.custom('slow', async () => wait()) })],
+  ])('one that ends while %s is waited for is for this request, and asked again by the next one', async (_, slow) => {
+    const { ask, asked, clock } = make(async () => 'a', {
+      principalLifetime: minute,
+      ...slow(() => {
+        clock.now += minute
+        return true
+      }),
+    })
+    for (let i = 1; i <= 2; i++) {
+      asked.mockClear()
+      expect(await ask()).toBe('a')
+      expect(asked.mock.calls.length).toBeLessThanOrEqual(1)
+    }
   })
 
   test('is asked once for many requests at once, and for each certificate', async () => {
