@@ -13,6 +13,7 @@ import { type Denial, endPreflight, prepareAnswer, sendProblem } from './core/re
 import { isClientCertError } from './errors.js'
 import type { ClientIdentity } from './identity/identity.js'
 import type { AnyRequest } from './source/source.js'
+import { isThenable } from './thenable.js'
 
 export type { ResponseOptions } from './core/responses.js'
 export type { ClientIdentity } from './identity/identity.js'
@@ -50,7 +51,7 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
   const mount = createMount(options)
   return function clientCert(request, response, next) {
     const outcome = mount(request, response)
-    if (!(outcome instanceof Promise)) {
+    if (!isThenable(outcome)) {
       exposure.expose(request)
       proceed(outcome, request, response, next)
       return
@@ -74,7 +75,7 @@ export function requireClientCert(...given: GuardArguments): ClientCertHandler {
   const guard = makeGuard(...given)
   return function requireClientCert(request, response, next) {
     const denial = guard(request)
-    if (denial instanceof Promise) void denial.then((late) => proceed(late, request, response, next), next)
+    if (isThenable(denial)) void denial.then((late) => proceed(late, request, response, next), next)
     else proceed(denial, request, response, next)
   }
 }

@@ -1,5 +1,5 @@
-import { existsSync, realpathSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { lstatSync, readlinkSync, statSync } from 'node:fs'
+import { dirname, join, parse, relative, resolve, sep } from 'node:path'
 import { LruMap } from './lru-map.js'
 import { warn } from './warn.js'
 
@@ -55,18 +55,18 @@ function laxFile(path: string, secret: boolean): string | undefined {
 
 function laxDirectory(path: string): string | undefined {
   return orNothing(() => {
-    const mode = modeOf(path)
-    // The kubelet's, which containers can only read: sticky and open to everybody.
-    const isMount = (mode & sticky) !== 0 && existsSync(join(path, '..data'))
-    if ((mode & worldWritable) !== 0 && !isMount) return finding(path, mode, 'add to it', 'o-w')
+    const { mode, uid } = statSync(path)
+    // The kubelet's, which containers can only read: sticky and open to everybody. In another such directory, anybody can put a ..data.
+    const isMount = (mode & sticky) !== 0 && ownerOf(join(path, '..data')) === uid
+    if ((mode & worldWritable) !== 0 && !isMount) return finding(path, mode & 0o7777, 'add to it', 'o-w')
     return laxAbove(path)
   })
 }
 
-/** Of the directories above a path, and above what it is a link to, the first whose entries everybody may replace. */
+/** Of the directories above a path, and above each link on the way to what it is, the first whose entries everybody may replace. */
 function laxAbove(path: string): string | undefined {
-  for (const start of new Set([resolve(path), realpathSync(path)])) {
-    for (let child = start, parent = dirname(start); parent !== child; child = parent, parent = dirname(parent)) {
+  for (const way of waysTo(path)) {
+    for (let child = way, parent = dirname(way); parent !== child; child = parent, parent = dirname(parent)) {
       const mode = modeOf(parent)
       if ((mode & worldWritable) !== 0 && (mode & sticky) === 0)
         return finding(parent, mode, 'replace what is in it', 'o-w')
@@ -75,7 +75,28 @@ function laxAbove(path: string): string | undefined {
   return undefined
 }
 
+/** A path as it was written, and as it reads after each link in it: they are followed from the root on, as the system does. */
+function waysTo(path: string): readonly string[] {
+  const ways = [resolve(path)]
+  for (const way of ways) {
+    const link = firstLink(way)
+    if (link !== undefined) ways.push(resolve(dirname(link), readlinkSync(link), relative(link, way)))
+  }
+  return ways
+}
+
+function firstLink(path: string): string | undefined {
+  let at = parse(path).root
+  for (const name of path.slice(at.length).split(sep)) {
+    at = join(at, name)
+    if (lstatSync(at).isSymbolicLink()) return at
+  }
+  return undefined
+}
+
 const modeOf = (path: string) => statSync(path).mode & 0o7777
+
+const ownerOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.uid
 
 const finding = (path: string, mode: number, may: string, change: string) =>
   `${path} has mode ${mode.toString(8).padStart(4, '0')}: everybody on this machine may ${may} — chmod ${change} ${path}`

@@ -10,6 +10,7 @@ import {
 import { type Denial, endPreflight, sendProblem } from './core/responses.js'
 import { isClientCertError } from './errors.js'
 import type { ClientIdentity } from './identity/identity.js'
+import { isThenable } from './thenable.js'
 
 export type { ResponseOptions } from './core/responses.js'
 export type { ClientIdentity } from './identity/identity.js'
@@ -46,9 +47,7 @@ export function clientCert(options: ClientCertOptions): Middleware {
   const mount = createMount(options)
   return function clientCert(context, next) {
     const outcome = mount(context.req, context.res)
-    return outcome instanceof Promise
-      ? outcome.then((late) => proceed(late, context, next))
-      : proceed(outcome, context, next)
+    return isThenable(outcome) ? outcome.then((late) => proceed(late, context, next)) : proceed(outcome, context, next)
   }
 }
 
@@ -64,7 +63,7 @@ export function requireClientCert(...given: GuardArguments): Middleware<DefaultS
     denial === undefined ? next() : refuse(denial, context)
   return function requireClientCert(context, next) {
     const denial = guard(context.req)
-    return denial instanceof Promise ? denial.then((late) => pass(late, context, next)) : pass(denial, context, next)
+    return isThenable(denial) ? denial.then((late) => pass(late, context, next)) : pass(denial, context, next)
   }
 }
 

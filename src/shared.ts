@@ -41,7 +41,8 @@ function attachment<V>(): Attachment<V> {
     }
 
     static get(object: object): V | undefined {
-      return #value in object ? object.#value : undefined
+      // As a WeakMap answers: what is no object has nothing.
+      return typeof object === 'object' && object !== null && #value in object ? object.#value : undefined
     }
 
     static set(object: object, value: V): void {

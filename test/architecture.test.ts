@@ -54,6 +54,7 @@ const roomMates: Record<string, string> = {
   'shared.ts': 'errors',
   'moment.ts': 'errors',
   'quietly.ts': 'errors',
+  'thenable.ts': 'errors',
   'warn.ts': 'errors',
   'stack.ts': 'errors',
   'testing.ts': 'testing',
@@ -207,6 +208,14 @@ function nodesOwnReadingIsNotUsed(sources: Sources): string[] {
         : undefined,
     ),
   ]
+}
+
+/** Whoever replaces the global class makes it false of every promise there is. */
+function nobodyAsksForPromise(sources: Sources): string[] {
+  return eachNode(sources, (node, at) => {
+    if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.InstanceOfKeyword) return
+    if (/^(globalThis\.)?Promise$/.test(node.right.getText())) return `${at}: isThenable() of src/thenable.ts asks`
+  })
 }
 
 /** One type and one shape of code for all warnings, so that an operator can filter them. */
@@ -437,6 +446,10 @@ describe('the house keeps its rules', () => {
     expect(warningsComeFromWarn(house)).toEqual([])
   })
 
+  test('what is to be waited for is known by its then()', () => {
+    expect(nobodyAsksForPromise(house)).toEqual([])
+  })
+
   test('only core reads the clock', () => {
     expect(onlyCoreReadsTheClock(house, clock)).toEqual([])
   })
@@ -589,6 +602,14 @@ describe('the rules bite', () => {
     (text) => {
       expect(warningsComeFromWarn(sources({ 'src/core/options.ts': text }))).not.toEqual([])
       expect(warningsComeFromWarn(sources({ 'src/warn.ts': text }))).toEqual([])
+    },
+  )
+
+  test.each(['found instanceof Promise', 'if (!(a instanceof globalThis.Promise)) b()'])(
+    'promises: %s is refused',
+    (text) => {
+      expect(nobodyAsksForPromise(sources({ 'src/core/mount.ts': text }))).not.toEqual([])
+      expect(nobodyAsksForPromise(sources({ 'src/core/mount.ts': `// ${text}` }))).toEqual([])
     },
   )
 

@@ -1,6 +1,6 @@
 /** C-03: files that everybody on the machine may change are warned about, wherever an operator names them. */
-import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, lchownSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createAuthenticator, crl, denyList, proxySecret, rules, TrustStore } from '../src/index.js'
 import { createTestPki, type TestPki } from '../src/testing.js'
@@ -144,6 +144,21 @@ describe('the directories above a file', () => {
     expect(warnings).toEqual([told(open, '0777', 'replace what is in it'), told(open, '0777', 'replace what is in it')])
   })
 
+  test('count for a link that leads to a link, of a file or of a directory', () => {
+    const [first, open, last] = [folder(), folder(), folder()]
+    const file = fileIn(last, 'ca.pem', pki.trust)
+    symlinkSync(file, join(open, 'current.pem'))
+    symlinkSync(join(open, 'current.pem'), join(first, 'link.pem'))
+    symlinkSync(last, join(open, 'current'))
+    symlinkSync(join('..', basename(open), 'current'), join(first, 'folder'))
+    const names = [join(first, 'link.pem'), join(first, 'folder', 'ca.pem')]
+    names.map((name) => load(name))
+    expect(warnings).toEqual([])
+    chmodSync(open, 0o777)
+    names.map((name) => load(name))
+    expect(warnings).toEqual(Array(2).fill(told(open, '0777', 'replace what is in it')))
+  })
+
   test('the mode of a link itself, which is 0777 everywhere, does not', () => {
     const path = folder()
     const file = fileIn(path, 'ca.pem', pki.trust)
@@ -185,6 +200,19 @@ describe('a directory of certificates', () => {
     renameSync(join(path, '..tmp'), join(path, '..data'))
     for (const store of stores) expect(store.reload().ok).toBe(true)
     expect(warnings).toEqual([])
+  })
+
+  const asRoot = process.getuid?.() === 0 ? test : test.skip
+  asRoot('is where somebody else put a ..data into it', () => {
+    const path = folder()
+    fileIn(path, 'ca.pem', pki.trust)
+    symlinkSync('.', join(path, '..data'))
+    chmodSync(path, 0o1777)
+    load(path)
+    expect(warnings).toEqual([])
+    lchownSync(join(path, '..data'), 65_534, 65_534)
+    load(path)
+    expect(warnings).toEqual([told(path, '1777', 'add to it')])
   })
 
   test('several files that are wrong are one warning', () => {

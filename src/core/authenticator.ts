@@ -87,7 +87,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       const outcome = rules && (await judge(rules, known.identity, request, moment))
       trace.rules += performance.now() - authenticated
       // A checker, resolve() or a rule may have taken its time: what changed meanwhile counts.
-      if (!closed && isSameEpoch(epoch, epochOf(settings)) && holdsAt(known, now())) {
+      if (!closed && isSameEpoch(epoch, epochOf(settings)) && now() <= known.provenUntil) {
         return { known, outcome }
       }
     }
@@ -171,8 +171,11 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       const known = await principalOf(bare, epoch, at)
       const identity = known === undefined ? bare : toIdentity(path, presented.via, known.principal)
       claim(identity, { authenticator, path })
-      const until = Math.min(holdsUntil, endOf(path.notAfter) - 1, known?.until ?? Number.POSITIVE_INFINITY)
-      return { identity, path, decidedAt: at, holdsUntil: until, exception }
+      const last = endOf(path.notAfter) - 1
+      // An answer of a checker that says nothing about its end was good for the moment it was given, and is for this request.
+      const provenUntil = holdsUntil === at ? last : Math.min(holdsUntil, last)
+      const until = Math.min(holdsUntil, last, known?.until ?? Number.POSITIVE_INFINITY)
+      return { identity, path, decidedAt: at, holdsUntil: until, provenUntil, exception }
     } catch (error) {
       throw isClientCertError(error) ? diagnose(error, { reading, unreadable, trust: settings.trust.label }) : error
     }
@@ -356,10 +359,6 @@ const promised = (decision: Decision | Promise<Decision>): Promise<Decision> => 
 
 /** How often a request is decided about anew when what it was decided with changes meanwhile. */
 const attempts = 3
-
-/** An answer of a checker that says nothing about its end was good for the moment it was given, and is for this request. */
-const holdsAt = ({ decidedAt, holdsUntil, path }: Authentication, at: number) =>
-  at < endOf(path.notAfter) && (at <= holdsUntil || holdsUntil === decidedAt)
 
 function internalError(cause: unknown): AnyClientCertError {
   return deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'deciding about a request' }, { cause })

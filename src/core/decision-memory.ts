@@ -25,6 +25,8 @@ export interface Authentication {
   readonly decidedAt: number
   /** Milliseconds since 1970, inclusive. */
   readonly holdsUntil: number
+  /** The same by path and revocation alone: what `resolve` said ends for the next request, not within one that waits for it, or for a rule. */
+  readonly provenUntil: number
   /** What admitted it, and what was overlooked. */
   readonly exception?: { readonly entry: ExceptionEntry; readonly ignored: ClientCertErrorCode } | undefined
 }
@@ -92,12 +94,13 @@ export class DecisionMemory {
   }
 
   remember(key: string, session: object | undefined, authentication: Authentication, epoch: Epoch): KnownClient {
-    const { identity, path, decidedAt, holdsUntil, exception } = authentication
+    const { identity, path, decidedAt, holdsUntil, provenUntil, exception } = authentication
     const known: KnownClient = {
       identity,
       path,
       decidedAt,
       holdsUntil,
+      provenUntil,
       exception,
       epoch: numbersOf(epoch),
       enforced: undefined,
@@ -126,14 +129,18 @@ export class DecisionMemory {
   }
 }
 
-/** The one place that says whether something remembered still holds. A clock that was set back makes everything anew. */
+/**
+ * The one place that says whether something remembered still holds. A clock that was set back makes everything anew; what held for its own request
+ * alone is asked anew by the next one, in the same millisecond too.
+ */
 export function holding<T extends Remembered<{ decidedAt: number; holdsUntil: number }>>(
   remembered: T | undefined,
   epoch: Epoch,
   at: number,
 ): T | undefined {
   if (remembered === undefined) return undefined
-  const current = at >= remembered.decidedAt && at <= remembered.holdsUntil
+  const { decidedAt, holdsUntil } = remembered
+  const current = at >= decidedAt && at <= holdsUntil && decidedAt < holdsUntil
   return current && isOf(remembered.epoch, epoch) ? remembered : undefined
 }
 

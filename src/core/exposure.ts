@@ -24,14 +24,16 @@ export class Exposure<Carrier extends object> {
   constructor(requestOf: (carrier: Carrier) => AnyRequest, prototypeOf: (carrier: Carrier) => object | undefined) {
     this.#requestOf = requestOf
     this.#prototypeOf = prototypeOf
+    const isPrepared = (carrier: object) => this.#prepared.has(carrier)
     this.#descriptor = {
-      configurable: true,
+      // Whoever could put another in its place would speak for every request.
+      configurable: false,
       enumerable: true,
       get() {
         return identityOf(requestOf(this))
       },
       set(value) {
-        if (hasDecision(requestOf(this))) throw new TypeError(`${property} cannot be assigned`)
+        if (isPrepared(this) || hasDecision(requestOf(this))) throw new TypeError(`${property} cannot be assigned`)
         // Before the middleware it is a name like any other, and is overwritten there.
         Object.defineProperty(this, property, { configurable: true, enumerable: true, writable: true, value })
       },

@@ -11,6 +11,7 @@ import { isFailed, type RuleOutcome } from '../rules/outcome.js'
 import { isRule, judge, type Rule, refusalBy } from '../rules/rule.js'
 import { sharedAttachment } from '../shared.js'
 import type { AnyRequest } from '../source/source.js'
+import { isThenable } from '../thenable.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
 import type { Decision } from './decision.js'
 import type { Denial, OnDenied } from './responses.js'
@@ -33,7 +34,8 @@ interface Decided {
   readonly before: Decided | undefined
 }
 
-const requests = sharedAttachment<Decided>('requests')
+/** Not `requests`: under that name, version 0.1.0 shares something else. */
+const requests = sharedAttachment<Decided>('decisions')
 
 /** The last mount that decided about a request speaks for `clientIdentity()`. */
 export function recordDecision(request: AnyRequest, mounted: MountedDecision): void {
@@ -121,7 +123,7 @@ export function guardDecision(
   if (rule === undefined && mounted.decision.outcome === 'accepted') return undefined
   const begun = performance.now()
   const found = ask(mounted, rule, request)
-  return found instanceof Promise
+  return isThenable(found)
     ? found.then((late) => conclude(mounted, late, begun, request))
     : conclude(mounted, found, begun, request)
 }
@@ -203,7 +205,7 @@ function ask(
       outcome,
     })
     const outcome = judge(rule, decision.identity, request, at)
-    return outcome instanceof Promise ? outcome.then(conclusion).catch(failed) : conclusion(outcome)
+    return isThenable(outcome) ? outcome.then(conclusion).catch(failed) : conclusion(outcome)
   } catch (error) {
     return failed(error)
   }

@@ -1,6 +1,7 @@
 import { type AnyClientCertError, ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
 import { isPreflight } from '../source/absent.js'
 import type { AnyRequest } from '../source/source.js'
+import { isThenable } from '../thenable.js'
 import { createAuthenticator } from './authenticator.js'
 import { type CachedResponse, cachingFor } from './caching.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
@@ -98,7 +99,7 @@ export function createMount(
     const known = decisionOf(request, authenticator)
     const wasPassed = known?.passed === true
     const decision = known?.decision ?? authenticator[internals].decide(request, reporting)
-    return decision instanceof Promise
+    return isThenable(decision)
       ? decision.then((late) => conclude(request, response, late, wasPassed))
       : conclude(request, response, decision, wasPassed)
   }

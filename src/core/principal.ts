@@ -2,6 +2,7 @@ import { type AnyClientCertError, deny } from '../errors.js'
 import type { ClientIdentity, Principal } from '../identity/identity.js'
 import { LruMap } from '../lru-map.js'
 import { normalizeMailbox, normalizeUri } from '../rules/alternative-name-matchers.js'
+import { isThenable } from '../thenable.js'
 import type { Epoch } from './decision-memory.js'
 
 /** Which name of a certificate is the client's, where there is exactly one of it. */
@@ -80,7 +81,7 @@ export class PrincipalMemory {
 }
 
 async function withinTime<T>(answer: T | Promise<T>): Promise<T> {
-  if (!(answer instanceof Promise)) return answer
+  if (!isThenable(answer)) return answer
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(

@@ -6,6 +6,7 @@ import { dnsName, email, ip, uri } from '../rules/alternative-name-matchers.js'
 import { subject } from '../rules/name-matchers.js'
 import type { Rule } from '../rules/rule.js'
 import type { AnyRequest } from '../source/source.js'
+import { isThenable } from '../thenable.js'
 
 /** RFC 8705 §2.1.2: what a client may be registered with, exactly one of them. */
 export type TlsClientAuthProperty =
@@ -42,7 +43,7 @@ export function tlsClientAuthMatches(identity: ClientIdentity, property: string,
   const rule = ruleOf(property as TlsClientAuthProperty, expected)
   if (rule === 'no rule') return false
   const outcome = rule.evaluate(identity, undefined)
-  return !(outcome instanceof Promise) && outcome.holds === true
+  return !isThenable(outcome) && outcome.holds === true
 }
 
 function ruleOf(property: TlsClientAuthProperty, expected: string): Rule | 'no rule' {

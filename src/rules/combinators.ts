@@ -1,4 +1,5 @@
 import { ClientCertConfigError } from '../errors.js'
+import { isThenable } from '../thenable.js'
 import { combined, decisive, type RuleOutcome } from './outcome.js'
 import { checkedRules, describeRule, held, makeRule, partsOf, type Rule, type RuleParts } from './rule.js'
 
@@ -166,7 +167,7 @@ function inTurn(
   const asked: RuleOutcome[] = []
   for (const rule of rules) {
     const outcome = ask(rule)
-    if (outcome instanceof Promise) return later(asked, outcome)
+    if (isThenable(outcome)) return later(asked, outcome)
     asked.push(outcome)
     if (settles(outcome)) break
   }

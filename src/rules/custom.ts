@@ -1,5 +1,6 @@
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { isThenable } from '../thenable.js'
 import { broken, held, makeRule, type Rule, type RuleOutcome, type RuleRequest } from './rule.js'
 
 export interface CustomRuleOptions {
@@ -73,9 +74,6 @@ function judgeAnswer(rule: string, answer: unknown): RuleOutcome {
   if (answer === timedOut) return broken(rule, 'timed-out')
   return broken(rule, 'not-true', answer === null ? 'null' : `a value of type ${typeof answer}`)
 }
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 
 async function withTimeout(answer: PromiseLike<unknown>, milliseconds: number): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { ClientCertConfigError, nearest } from '../errors.js'
 import { quote } from '../help.js'
 import type { CertificateSummary, ClientIdentity } from '../identity/identity.js'
+import { isThenable } from '../thenable.js'
 import { parseBundle } from '../trust/trust-bundle.js'
 import type { Certificate } from '../x509/certificate.js'
 import { call } from './call.js'
@@ -103,7 +104,7 @@ export function serialNumber(serial: string, issuer: Rule): Rule {
   const written = `serialNumber(${JSON.stringify(serial)}, ${issuer.description})`
   const both = (identity: ClientIdentity) =>
     [allow(identity, undefined), inner.allow(identity, undefined)].flatMap((outcome) =>
-      outcome instanceof Promise ? [] : [outcome],
+      isThenable(outcome) ? [] : [outcome],
     )
   return identityRule(
     written,

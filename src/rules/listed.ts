@@ -2,6 +2,7 @@ import { digestOfSet, type Plain } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
 import { ReloadNews } from '../reload-events.js'
+import { isThenable } from '../thenable.js'
 import { readOperatorDirectory, readOperatorFile, trustFiles } from '../trust/pem-files.js'
 import { parseBundle } from '../trust/trust-bundle.js'
 import { warn } from '../warn.js'
@@ -74,7 +75,7 @@ export function listed(source: ListedSource): ListedRule {
   let first: Promise<void>
   try {
     const content = read()
-    if (content instanceof Promise) {
+    if (isThenable(content)) {
       const turn = ++asked
       first = content.then((certificates) => apply(turn, certificates))
       // Whoever waits for ready() hears of it; until then the rule refuses.
@@ -176,8 +177,8 @@ function loadRecipe(source: ListedSource & { load: unknown }): Recipe {
     throw new ClientCertConfigError(`listed: refresh is ${refresh}, expected milliseconds, 1,000 at least`)
   }
   const read = () => {
-    const content: unknown = load()
-    return content instanceof Promise ? content.then(loadedFingerprints) : loadedFingerprints(content)
+    const content = load()
+    return isThenable(content) ? content.then(loadedFingerprints) : loadedFingerprints(content)
   }
   const where = load.name === 'load' ? 'load' : `load: ${load.name || 'function'}`
   return {

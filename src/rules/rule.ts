@@ -3,6 +3,7 @@ import type { Http2ServerRequest } from 'node:http2'
 import type { Description } from '../description.js'
 import { ClientCertConfigError, deny } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { isThenable } from '../thenable.js'
 import { readCall } from './call.js'
 import { decisive, type FailedOutcome, type RuleOutcome, type RuleReason } from './outcome.js'
 
@@ -129,7 +130,7 @@ export function judge(
   const known = outcomes.get(rule)?.get(identity)
   if (known !== undefined) return known
   const outcome = rule.evaluate(identity, undefined, at)
-  return outcome instanceof Promise
+  return isThenable(outcome)
     ? outcome.then((late) => remember(rule, identity, late))
     : remember(rule, identity, outcome)
 }

@@ -6,6 +6,7 @@ import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions } 
 import type { ClientIdentity } from '../identity/identity.js'
 import { generationOf, isRule, type Rule } from '../rules/rule.js'
 import type { AnyRequest } from '../source/source.js'
+import { whenRejected } from '../thenable.js'
 import { recheckMilliseconds, type Watched, watchOf } from './connection-watch.js'
 
 /** A socket, an HTTP/2 stream, a response, a WebSocket's socket: what can be ended, and says when it has ended. */
@@ -132,8 +133,7 @@ function endBy(
 ) {
   const destroy = () => connection.destroy()
   try {
-    const result = onEnd(error)
-    if (result instanceof Promise) result.catch(destroy)
+    whenRejected(onEnd(error), destroy)
   } catch {
     destroy()
   }

@@ -1,5 +1,6 @@
 import type { SecureContext, TlsOptions } from 'node:tls'
 import { quote } from '../help.js'
+import { whenRejected } from '../thenable.js'
 import { warn } from '../warn.js'
 
 type Answer = (error: Error | null, context?: SecureContext) => void
@@ -24,8 +25,7 @@ export function safeSniCallback(callback: SniCallback): SniCallback {
     }
     const failed = (error: unknown) => once(warn(error))
     try {
-      const result: unknown = callback(servername, once)
-      if (result instanceof Promise) result.catch(failed)
+      whenRejected(callback(servername, once), failed)
     } catch (error) {
       failed(error)
     }

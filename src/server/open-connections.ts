@@ -3,6 +3,7 @@ import { type AuthenticatorInternals, internals } from '../core/contract.js'
 import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
 import type { Hold } from '../ledger/anchor-records.js'
 import { limits } from '../limits.js'
+import { whenRejected } from '../thenable.js'
 import type { DoorReport } from './connection-events.js'
 import { type Watched, watchOf } from './connection-watch.js'
 import { guardConnection } from './guard-connection.js'
@@ -107,8 +108,7 @@ export class OpenConnections {
 /** A callback that throws has not taken care of it. */
 function callOr(call: () => unknown, otherwise: () => void): void {
   try {
-    const result = call()
-    if (result instanceof Promise) result.catch(otherwise)
+    whenRejected(call(), otherwise)
   } catch {
     otherwise()
   }

@@ -1,4 +1,5 @@
 import { ClientCertConfigError } from '../errors.js'
+import { whenRejected } from '../thenable.js'
 import type { AnyRequest } from './source.js'
 import { describeGate, type TrustedProxy } from './trusted-proxy.js'
 
@@ -32,7 +33,7 @@ function askAll(
   try {
     for (const gate of gates) answers.push(gate.admits(request, at))
   } catch (error) {
-    for (const answer of answers) if (answer instanceof Promise) answer.catch(() => {})
+    for (const answer of answers) whenRejected(answer, () => {})
     throw error
   }
   return answers

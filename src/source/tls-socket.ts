@@ -1,6 +1,6 @@
 import type { Http2ServerRequest } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
-import { deny } from '../errors.js'
+import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '../errors.js'
 import { limits } from '../limits.js'
 import { sharedMap } from '../shared.js'
 import { absentOnSocket, type SocketFacts } from './absent.js'
@@ -9,6 +9,8 @@ import type { AnyRequest, CertificateSource, PresentedChain, Reading } from './s
 /** What was read from one TLS session: once, because Node's getter loses the client's intermediates when it is called again. */
 interface SessionRecord {
   readonly reading: Reading
+  /** What was presented, as a whole, cannot be read: the connection stays what it is. */
+  readonly refused?: AnyClientCertError
   readonly protocol: string
   renegotiated: boolean
 }
@@ -58,12 +60,14 @@ function readSession(session: object, socket: TLSSocket, request: AnyRequest | u
     // Never twice from one connection: Node's getter loses what came after the certificate.
     record = sessions.get(connectionOf(socket)) ?? firstReading(session, socket, request)
     // A connection without a certificate is asked again, so that every refusal names its own request.
-    if (record.reading.presented !== undefined) {
+    if (record.reading.presented !== undefined || record.refused !== undefined) {
       sessions.set(session, record)
       const marked = socket as { [readUnder]?: object }
       marked[readUnder] ??= session
     }
   }
+  // Its own error for every request: applications write to them.
+  if (record.refused !== undefined) throw withAnswer(record.refused, {})
   if (record.renegotiated) throw deny('ERR_CLIENT_CERT_RENEGOTIATED', { protocol: record.protocol })
   return record.reading
 }
@@ -71,9 +75,10 @@ function readSession(session: object, socket: TLSSocket, request: AnyRequest | u
 function firstReading(session: object, socket: TLSSocket, request: AnyRequest | undefined): SessionRecord {
   const presented = readPeer(socket)
   const protocol = presented === undefined ? '' : (socket.getProtocol() ?? '')
-  if (presented === undefined) {
+  if (presented === undefined || isClientCertError(presented)) {
     const absent = absentOnSocket(request, socket as unknown as SocketFacts)
-    return { reading: { presented, absent }, protocol, renegotiated: false }
+    const refused = presented === undefined ? {} : { refused: presented }
+    return { reading: { presented: undefined, absent }, ...refused, protocol, renegotiated: false }
   }
   const record: SessionRecord = {
     reading: { presented, session, resumed: socket.isSessionReused() },
@@ -94,7 +99,8 @@ function refuseRenegotiation(socket: TLSSocket, record: SessionRecord): void {
   })
 }
 
-function readPeer(socket: TLSSocket): PresentedChain | undefined {
+/** A refusal where Node's getter was called, and what it gave cannot be read: called again, it would give less. */
+function readPeer(socket: TLSSocket): PresentedChain | AnyClientCertError | undefined {
   if (socket.encrypted !== true) return undefined
   if (typeof socket.getPeerX509Certificate !== 'function') {
     const { bun, deno } = process.versions as { bun?: string; deno?: string }
@@ -109,7 +115,7 @@ function readPeer(socket: TLSSocket): PresentedChain | undefined {
   const intermediates: Uint8Array[] = []
   for (let next = peer.issuerCertificate; next !== undefined; next = next.issuerCertificate) {
     if (intermediates.length + 1 === limits.presentedCertificates) {
-      throw deny('ERR_CLIENT_CERT_BUDGET', {
+      return deny('ERR_CLIENT_CERT_BUDGET', {
         limit: 'presented certificates',
         maximum: limits.presentedCertificates,
       })

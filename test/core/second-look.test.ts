@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createAuthenticator } from '../../src/core/authenticator.js'
 import type { AuthenticatorOptions } from '../../src/core/options.js'
 import { ClientCertConfigError } from '../../src/errors.js'
@@ -82,6 +82,21 @@ describe('what changes while a request is decided about', () => {
     expect(await underWay).toBe('ERR_CLIENT_CERT_EXPIRED')
   })
 
+  test('what a checker said ends while a rule is under way: it is asked again', async () => {
+    const check = jest.fn(
+      async (): Promise<RevocationStatus> =>
+        check.mock.calls.length === 1
+          ? { status: 'good', validUntil: new Date(clock.now + 10) }
+          : { status: 'revoked', depth: 0 },
+    )
+    const slow = async () => {
+      clock.now += 11
+      return true
+    }
+    const { verdict, clock } = make({ revocation: { name: 'own', check }, rules: rules.custom('slow', slow) })
+    expect(await verdict()).toBe('ERR_CLIENT_CERT_REVOKED')
+  })
+
   test('an authenticator that is closed meanwhile admits nobody', async () => {
     const { opened, open } = gate()
     const { auth, verdict } = make({ resolve: () => opened.then(() => 'alice') })
@@ -116,13 +131,16 @@ describe('what an application returns', () => {
     expect(decision.outcome === 'accepted' && decision.identity.principal).toEqual({ name: 'Alice' })
   })
 
-  test('a checker that says neither validUntil nor generation is asked on every request', async () => {
+  test.each([
+    ['a millisecond later', 1],
+    ['in the same millisecond, too', 0],
+  ])('a checker that says neither validUntil nor generation is asked on every request: %s', async (_, later) => {
     let revoked = false
     const check = (): RevocationStatus => (revoked ? { status: 'revoked', depth: 0 } : { status: 'good' })
     const { verdict, clock } = make({ revocation: { name: 'database', check } })
     expect(await verdict()).toBe('accepted')
     revoked = true
-    clock.now += 1
+    clock.now += later
     expect(await verdict()).toBe('ERR_CLIENT_CERT_REVOKED')
   })
 })

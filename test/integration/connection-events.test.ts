@@ -13,9 +13,10 @@ import {
   createAuthenticator,
   tlsServerOptions,
 } from '../../src/index.js'
+import { limits } from '../../src/limits.js'
 import { type SuperviseOptions, superviseServer } from '../../src/server.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
-import { connectHttp2, get, handshake, json } from '../support/clients.js'
+import { connectHttp2, get, handshake, json, keepAlive } from '../support/clients.js'
 import { afterThisTest, bare, listen, serverTls } from '../support/servers.js'
 
 let pki: TestPki
@@ -112,6 +113,15 @@ describe('connections that were let in', () => {
     const port = await listen(server)
     expect(json(await get(port, alice))).toMatchObject({ cn: 'alice' })
     expect(await heard(1)).toEqual([{ outcome: 'certificate', ...fresh }])
+  })
+
+  test('a chain that is too long is refused on every request, whether or not somebody listens', async () => {
+    const padding = await Promise.all(Array.from({ length: limits.presentedCertificates }, () => pki.issue()))
+    const cert = [alice.tls.cert, ...padding.map(({ certificate }) => certificate.pem)].join('')
+    const { port } = await supervised((auth) => https.createServer(tlsServerOptions(auth, own), bare(auth) as never))
+    const asked = keepAlive(port, { tls: { ...alice.tls, cert } })
+    for (let i = 0; i < 2; i++) expect(json(await asked())).toEqual({ code: 'ERR_CLIENT_CERT_BUDGET' })
+    expect(await heard(1)).toEqual([{ outcome: 'certificate', code: 'ERR_CLIENT_CERT_BUDGET', ...fresh }])
   })
 
   test('HTTP/2: one event for a connection of many streams', async () => {

@@ -687,6 +687,23 @@ describe('what applications do around it', () => {
       expect(seen).toEqual(['ERR_CLIENT_CERT_UNKNOWN_ISSUER'])
     })
 
+    test(`${name}: what an application gives its contexts can be copied, and no other identity put into it`, async () => {
+      const auth = createAuthenticator({ trust: pki.trust, revocation: 'none', log: false })
+      const app = new Make()
+      app.use(forKoa.clientCert({ authenticator: auth, mode: 'optional' }))
+      app.use((context) => {
+        context.body = { cn: context.clientIdentity?.subject.get('CN') ?? null }
+      })
+      const port = await serveHttps(auth, app.callback() as Listener)
+      const asked = async () => [await get(port), await get(port, alice)].map((answer) => json(answer).cn)
+      expect(await asked()).toEqual([null, 'alice'])
+      const forged = { subject: { get: () => 'root' } }
+      expect({ ...app.context }.clientIdentity).toBeUndefined()
+      expect(() => Object.assign(app.context, { clientIdentity: forged })).toThrow('clientIdentity cannot be assigned')
+      expect(() => Object.defineProperty(app.context, 'clientIdentity', { value: forged })).toThrow(TypeError)
+      expect(await asked()).toEqual([null, 'alice'])
+    })
+
     test(`${name}: header fields an application set before are gone, the challenge stays`, async () => {
       const auth = createAuthenticator({ trust: pki.trust, revocation: 'none', log: false })
       const app = new Make()

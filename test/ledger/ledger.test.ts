@@ -30,7 +30,14 @@ async function knownClient(credential: TestCredential): Promise<KnownClient> {
   if (decision.outcome !== 'accepted') throw decision.error
   const { identity, path } = decision
   const decidedAt = noon.getTime()
-  const made = { identity, path, decidedAt, holdsUntil: decidedAt, epoch: [0, 0, 0, 0] as const }
+  const made = {
+    identity,
+    path,
+    decidedAt,
+    holdsUntil: decidedAt,
+    provenUntil: decidedAt,
+    epoch: [0, 0, 0, 0] as const,
+  }
   return { ...made, enforced: undefined, reported: undefined, compared: undefined, sighting: undefined }
 }
 

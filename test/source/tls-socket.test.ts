@@ -80,6 +80,19 @@ test(`${limits.presentedCertificates} certificates are read, one more is refused
   expect(thrownBy(() => tlsSocket().read(requestOver(flooding))).code).toBe('ERR_CLIENT_CERT_BUDGET')
 })
 
+test('a connection whose chain is too long stays refused, although Node’s getter gives less when it is called again', () => {
+  const socket = socketWith({})
+  socket.getPeerX509Certificate.mockReturnValueOnce(chainOf(limits.presentedCertificates + 1))
+  const refusals = [
+    () => tlsSocket().readSocket(socket as never),
+    () => tlsSocket().read(requestOver(socket)),
+    () => tlsSocket().read(requestOver(socketWith({ ...socket }), { stream: { session: {} } })),
+  ].map(thrownBy)
+  expect(refusals.map(({ code }) => code)).toEqual(Array(3).fill('ERR_CLIENT_CERT_BUDGET'))
+  expect(new Set(refusals).size).toBe(3)
+  expect(socket.getPeerX509Certificate).toHaveBeenCalledTimes(1)
+})
+
 test('a chain that goes round in circles ends', () => {
   const circle: Peer = { raw: alice.certificate.der, issuerCertificate: undefined }
   circle.issuerCertificate = circle
