@@ -36,14 +36,8 @@ export {
   type UnknownIssuerDetail,
 } from './errors.js'
 export type { EventChannel } from './event-channels.js'
-export type {
-  CertificateSummary,
-  ClientIdentity,
-  IdentityNames,
-  Principal,
-  PublicKeyDescription,
-  Register,
-} from './identity/identity.js'
+export type { IdentityNames, PublicKeyDescription } from './identity/fields.js'
+export type { CertificateSummary, ClientIdentity, Principal, Register } from './identity/identity.js'
 export { type SpiffeBundle, type SpiffeBundleOptions, spiffeBundles } from './identity/spiffe-bundles.js'
 export { SpiffeId } from './identity/spiffe-id.js'
 export type { AnchorReport, RemovalReason } from './ledger/anchor-report.js'

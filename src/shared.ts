@@ -24,7 +24,8 @@ function shared<T>(name: string, make: () => T): T {
   return things.get(name) as T
 }
 
-class Given {
+/** @internal Whose subclasses put their private fields on an object that is there already. */
+export class Given {
   constructor(object: object) {
     // biome-ignore lint/correctness/noConstructorReturn: what a constructor returns is what private fields are put on
     return object

@@ -5,6 +5,7 @@ import { Ledger } from '../ledger/ledger.js'
 import { daysLeftInUse, rotationReport } from '../ledger/rotation-report.js'
 import { momentOf } from '../moment.js'
 import { IssuerMemory } from '../path/issuer-memory.js'
+import { RememberedPath } from '../path/remembered-path.js'
 import { endOf } from '../path/validate-path.js'
 import { quietly } from '../quietly.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
@@ -83,6 +84,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       trace.remembered = false
       const known = await authenticate(reading, reading.presented, epoch, moment, trace)
       trace.identity = known.identity
+      trace.path = known.path
       const authenticated = performance.now()
       const outcome = rules && (await judge(rules, known.identity, request, moment))
       trace.rules += performance.now() - authenticated
@@ -103,7 +105,9 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       if (closed) throw deny('ERR_CLIENT_CERT_NOT_READY', { reason: 'the authenticator was closed' })
       const reading = readingOf(standing)
       trace.presented = reading.presented
-      return await authenticate(reading, reading.presented, epochOf(settings), at, trace)
+      const authentication = await authenticate(reading, reading.presented, epochOf(settings), at, trace)
+      authentication.path.settle()
+      return authentication
     } catch (thrown) {
       const error = isClientCertError(thrown) ? thrown : internalError(thrown)
       trace.authentication = performance.now() - trace.begun
@@ -126,15 +130,16 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       return ofSession
     }
 
-    const key = presented.via + hash('sha256', presented.certificate, 'base64')
-    const ofCertificate = memory.ofCertificate(key, epoch, at)
+    const { via, certificate, intermediates } = presented
+    const fingerprint = hash('sha256', certificate, 'hex')
+    const ofCertificate = memory.ofCertificate(via, fingerprint, epoch, at)
     if (ofCertificate !== undefined) {
       if (session !== undefined) memory.rememberSession(session, ofCertificate)
       if ('accepted' in reading) reading.accepted?.()
       trace.remembered = true
       return ofCertificate
     }
-    const refusalKey = key + presented.intermediates.map((der) => hash('sha256', der, 'base64')).join()
+    const refusalKey = via + fingerprint + intermediates.map((der) => hash('sha256', der, 'base64')).join()
     const refused = memory.refusalOf(refusalKey, epoch, at)
     if (refused !== undefined) {
       trace.remembered = true
@@ -144,7 +149,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
 
     const begun = performance.now()
     try {
-      const known = memory.remember(key, session, await validate(reading, presented, epoch, at), epoch)
+      const known = memory.remember(session, await validate(reading, presented, epoch, at), epoch)
       if ('accepted' in reading) reading.accepted?.()
       return known
     } catch (error) {
@@ -165,8 +170,10 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     const { endEntity, intermediates, unreadable } = parsePresented(presented, reading, issuers)
     const pool = { presented: intermediates, configured: epoch.intermediates, memory: issuers }
     try {
-      const { path, holdsUntil, exception } = await findPath(settings, endEntity, epoch, pool, at, ask)
-      issuers.remember(path)
+      const found = await findPath(settings, endEntity, epoch, pool, at, ask)
+      const { holdsUntil, exception } = found
+      issuers.remember(found.path)
+      const path = new RememberedPath(found.path)
       const bare = toIdentity(path, presented.via)
       const known = await principalOf(bare, epoch, at)
       const identity = known === undefined ? bare : toIdentity(path, presented.via, known.principal)
@@ -253,6 +260,8 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       return decision
     } catch (error) {
       return refuse(error, reading, at, request, reporting, trace)
+    } finally {
+      trace.path?.settle()
     }
   }
 

@@ -1,11 +1,11 @@
 import type { ClientIdentity } from '../identity/identity.js'
-import type { CertificationPath } from '../path/certification-path.js'
+import type { RememberedPath } from '../path/remembered-path.js'
 import { sharedMap } from '../shared.js'
 
 /** Who gave an identity out, and by which path: for whoever has the identity alone. */
 export interface Claim {
   readonly authenticator: object
-  readonly path: CertificationPath
+  readonly path: RememberedPath
 }
 
 const claims = sharedMap<Claim>('identities')

@@ -2,11 +2,14 @@ import type { AnyClientCertError, ClientCertErrorCode } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import type { Sighting } from '../ledger/sighting.js'
 import { LruMap } from '../lru-map.js'
-import type { CertificationPath } from '../path/certification-path.js'
+import type { RememberedPath } from '../path/remembered-path.js'
 import type { TrustSnapshot } from '../trust/trust-snapshot.js'
 import type { Difference } from './candidate-report.js'
 import type { AcceptedDecision } from './decision.js'
 import type { ExceptionEntry } from './exceptions.js'
+
+/** How a certificate came. */
+type Via = ClientIdentity['via']
 
 /** What an authentication was made with. A remembered one holds only while all of it is the same. */
 export interface Epoch {
@@ -20,7 +23,7 @@ export interface Epoch {
 /** Path and revocation of one end entity, verified at one moment. Rules are not part of it. */
 export interface Authentication {
   readonly identity: ClientIdentity
-  readonly path: CertificationPath
+  readonly path: RememberedPath
   /** Milliseconds since 1970. */
   readonly decidedAt: number
   /** Milliseconds since 1970, inclusive. */
@@ -61,7 +64,7 @@ export interface KnownClient extends Remembered<Authentication> {
 /** Generations, not snapshots: what is remembered must not keep a replaced store alive. */
 type EpochNumbers = readonly [trust: number, intermediates: number, revocation: number, rules: number]
 
-/** Distinct certificates an authenticator remembers: about 2 KB each. */
+/** Distinct certificates an authenticator remembers of each way they come: about 1 KB each, their octets, and what an application asked for. */
 const acceptances = 10_000
 /** Refusals have a room of their own, so that a flood of garbage never drives out a client that was accepted. */
 const refusals = 1_000
@@ -72,8 +75,12 @@ const refusalMilliseconds = 10_000
  * session in front of both. Every use checks time and generation.
  */
 export class DecisionMemory {
+  #epoch: EpochNumbers = [0, 0, 0, 0]
   readonly #sessions = new WeakMap<object, KnownClient>()
-  readonly #accepted = new LruMap<string, KnownClient>(acceptances)
+  readonly #accepted = {
+    tls: new LruMap<string, KnownClient>(acceptances),
+    proxy: new LruMap<string, KnownClient>(acceptances),
+  }
   readonly #refused = new LruMap<string, Remembered<Refusal>>(refusals)
 
   ofSession(session: object, epoch: Epoch, at: number): KnownClient | undefined {
@@ -85,15 +92,16 @@ export class DecisionMemory {
     return this.#sessions.get(session)
   }
 
-  ofCertificate(key: string, epoch: Epoch, at: number): KnownClient | undefined {
-    return holding(this.#accepted.get(key), epoch, at)
+  /** @param fingerprint SHA-256 of its DER */
+  ofCertificate(via: Via, fingerprint: string, epoch: Epoch, at: number): KnownClient | undefined {
+    return holding(this.#accepted[via].get(fingerprint), epoch, at)
   }
 
   refusalOf(key: string, epoch: Epoch, at: number): Refusal | undefined {
     return holding(this.#refused.get(key), epoch, at)
   }
 
-  remember(key: string, session: object | undefined, authentication: Authentication, epoch: Epoch): KnownClient {
+  remember(session: object | undefined, authentication: Authentication, epoch: Epoch): KnownClient {
     const { identity, path, decidedAt, holdsUntil, provenUntil, exception } = authentication
     const known: KnownClient = {
       identity,
@@ -102,13 +110,14 @@ export class DecisionMemory {
       holdsUntil,
       provenUntil,
       exception,
-      epoch: numbersOf(epoch),
+      epoch: this.#numbersOf(epoch),
       enforced: undefined,
       reported: undefined,
       compared: undefined,
       sighting: undefined,
     }
-    this.#accepted.set(key, known)
+    // Its own text of the fingerprint: one for the identity and the map.
+    this.#accepted[identity.via].set(path.fingerprint, known)
     if (session !== undefined) this.#sessions.set(session, known)
     return known
   }
@@ -125,7 +134,15 @@ export class DecisionMemory {
   rememberRefusal(key: string, error: AnyClientCertError, epoch: Epoch, at: number): void {
     if (error.status >= 500 || error.code === 'ERR_CLIENT_CERT_NOT_YET_VALID') return
     const holdsUntil = at + refusalMilliseconds
-    this.#refused.set(key, { error, decidedAt: at, holdsUntil, epoch: numbersOf(epoch) })
+    this.#refused.set(key, { error, decidedAt: at, holdsUntil, epoch: this.#numbersOf(epoch) })
+  }
+
+  /** One list for all that was made with the same. */
+  #numbersOf(epoch: Epoch): EpochNumbers {
+    if (!isOf(this.#epoch, epoch)) {
+      this.#epoch = numbersOf(epoch)
+    }
+    return this.#epoch
   }
 }
 

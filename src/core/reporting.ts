@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { ClientIdentity } from '../identity/identity.js'
+import type { RememberedPath } from '../path/remembered-path.js'
 import { quietly } from '../quietly.js'
 import type { Ask, RevocationStatus } from '../revocation/checker.js'
 import type { RuleOutcome } from '../rules/outcome.js'
@@ -126,6 +127,8 @@ export interface Trace {
   remembered: boolean
   presented?: PresentedChain
   identity?: ClientIdentity
+  /** Kept whole until the decision is made. */
+  path?: RememberedPath
   /** Of the rules, as far as they were asked. */
   outcome?: RuleOutcome | undefined
 }

@@ -1,18 +1,18 @@
 import type { TLSSocket } from 'node:tls'
 import { deny } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
-import type { CertificationPath } from '../path/certification-path.js'
+import type { RememberedPath } from '../path/remembered-path.js'
 import type { CertificateSource, Reading } from '../source/source.js'
 
 /** An identity that was given out, and the path it was derived from. */
 export interface Standing {
   readonly identity: ClientIdentity
-  readonly path: CertificationPath
+  readonly path: RememberedPath
 }
 
 /** What a verified path was presented as, so that it can be verified again without its connection. */
 export function readingOf({ path, identity }: Standing) {
-  const [certificate = new Uint8Array(), ...intermediates] = path.certificates.map(({ der }) => der)
+  const [certificate, ...intermediates] = path.octets
   return { presented: { certificate, intermediates, via: identity.via } }
 }
 

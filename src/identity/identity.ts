@@ -1,12 +1,11 @@
 import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
-import type { CertificationPath } from '../path/certification-path.js'
-import type { PublicKeyFacts } from '../x509/algorithm.js'
+import type { RememberedPath } from '../path/remembered-path.js'
 import type { Certificate } from '../x509/certificate.js'
-import type { GeneralName } from '../x509/general-name.js'
 import type { DistinguishedName } from '../x509/name.js'
-import { oid } from '../x509/oid.js'
 import { formatPem } from '../x509/pem.js'
+import { EndEntity } from './end-entity.js'
+import { type IdentityNames, type PublicKeyDescription, serialNumberText } from './fields.js'
 import { SpiffeId } from './spiffe-id.js'
 
 /**
@@ -33,29 +32,6 @@ export interface CertificateSummary {
   readonly notAfter: Date
   /** SHA-256 of the SubjectPublicKeyInfo, base64: the same for a renewed certificate with the same key. */
   readonly publicKeyPin: string
-}
-
-/** A public key, as far as rules ask about it. */
-export interface PublicKeyDescription {
-  /** `RSA`, `RSA-PSS`, `EC`, `Ed25519`, `Ed448`, `ML-DSA-44`, … */
-  readonly algorithm: string
-  /** Of an RSA modulus. */
-  readonly bits?: number
-  /** Of an EC key: `P-256`, `P-384`, `P-521`, or a dotted identifier. */
-  readonly curve?: string
-}
-
-/** Every subject alternative name (RFC 5280 §4.2.1.6), by form, as written in the certificate. */
-export interface IdentityNames {
-  readonly dns: readonly string[]
-  readonly uri: readonly string[]
-  /** rfc822Name, and SmtpUTF8Mailbox (RFC 9598). */
-  readonly email: readonly string[]
-  /** Dotted decimal, or RFC 5952 text. */
-  readonly ip: readonly string[]
-  /** Microsoft user principal names. */
-  readonly upn: readonly string[]
-  readonly directory: readonly DistinguishedName[]
 }
 
 /**
@@ -136,6 +112,15 @@ class Summary implements CertificateSummary {
   }
 }
 
+const summaries = new WeakMap<Certificate, CertificateSummary>()
+
+/** One for all whom it issued: what was computed of it is not computed again. */
+function summaryOf(certificate: Certificate): CertificateSummary {
+  const known = summaries.get(certificate) ?? Object.freeze(new Summary(certificate))
+  summaries.set(certificate, known)
+  return known
+}
+
 class AnchorSummary extends Summary {
   readonly name: string | undefined
 
@@ -149,22 +134,52 @@ class AnchorSummary extends Summary {
   }
 }
 
-class Identity extends Summary implements ClientIdentity {
-  readonly #endEntity: Certificate
-  readonly #path: CertificationPath
+class Identity implements ClientIdentity {
+  readonly #path: RememberedPath
   readonly via: 'tls' | 'proxy'
   readonly principal: Principal | undefined
-  #names: IdentityNames | undefined
+  #endEntity: EndEntity | undefined
   #chain: readonly CertificateSummary[] | undefined
 
-  constructor(path: CertificationPath, via: 'tls' | 'proxy', principal: Principal | undefined) {
-    const endEntity = path.certificates[0] as Certificate
-    super(endEntity)
-    this.#endEntity = endEntity
+  constructor(path: RememberedPath, via: 'tls' | 'proxy', principal: Principal | undefined) {
     this.#path = path
     this.via = via
     this.principal = principal
     Object.freeze(this)
+  }
+
+  /** Made for whoever asks: of most identities nobody does. */
+  get #read(): EndEntity {
+    this.#endEntity ??= new EndEntity(this.#path)
+    return this.#endEntity
+  }
+
+  get fingerprint(): string {
+    return this.#path.fingerprint
+  }
+
+  get subject(): DistinguishedName {
+    return this.#read.subject
+  }
+
+  get issuer(): DistinguishedName {
+    return this.#read.issuer
+  }
+
+  get serialNumber(): string {
+    return this.#read.serialNumber
+  }
+
+  get notBefore(): Date {
+    return new Date(this.#read.notBefore)
+  }
+
+  get notAfter(): Date {
+    return new Date(this.#read.notAfter)
+  }
+
+  get publicKeyPin(): string {
+    return this.#read.publicKeyPin
   }
 
   get x5tS256(): string {
@@ -172,12 +187,11 @@ class Identity extends Summary implements ClientIdentity {
   }
 
   get publicKey(): PublicKeyDescription {
-    return Object.freeze(describeKey(this.#endEntity.publicKey.facts))
+    return this.#read.publicKey
   }
 
   get names(): IdentityNames {
-    this.#names ??= namesOf(this.#endEntity.extensions.subjectAltName ?? [])
-    return this.#names
+    return this.#read.names
   }
 
   get spiffeId(): SpiffeId | undefined {
@@ -192,29 +206,26 @@ class Identity extends Summary implements ClientIdentity {
   }
 
   get extendedKeyUsage(): readonly string[] | undefined {
-    const usages = this.#endEntity.extensions.extKeyUsage
-    return usages === undefined ? undefined : Object.freeze([...usages])
+    return this.#read.extendedKeyUsage
   }
 
   extension(identifier: string): { readonly critical: boolean; readonly value: Uint8Array } | undefined {
-    const found = this.#endEntity.extensionList.find(({ oid }) => oid === identifier)
+    const found = this.#read.extensions.find(({ oid }) => oid === identifier)
     return found && Object.freeze({ critical: found.critical, value: new Uint8Array(found.value) })
   }
 
   get issuerCertificate(): CertificateSummary | undefined {
     // A pinned certificate is its own anchor: nobody vouches for it.
-    return this.#path.anchor.certificate === this.#endEntity ? undefined : (this.chain[0] ?? this.anchor)
+    return this.#path.isPinned ? undefined : (this.chain[0] ?? this.anchor)
   }
 
   get certificate(): { readonly der: Uint8Array; readonly pem: string } {
-    const { der } = this.#endEntity
+    const [der] = this.#path.octets
     return Object.freeze({ der: new Uint8Array(der), pem: formatPem('CERTIFICATE', der) })
   }
 
   get chain(): readonly CertificateSummary[] {
-    this.#chain ??= Object.freeze(
-      this.#path.certificates.slice(1).map((certificate) => Object.freeze(new Summary(certificate))),
-    )
+    this.#chain ??= Object.freeze(this.#path.issuers.map(summaryOf))
     return this.#chain
   }
 
@@ -223,10 +234,17 @@ class Identity extends Summary implements ClientIdentity {
     return Object.freeze(new AnchorSummary(certificate, name))
   }
 
-  override toJSON(): object {
+  toJSON(): object {
+    const { fingerprint, subject, issuer, serialNumber, notBefore, notAfter, publicKeyPin } = this
     const { x5tS256, publicKey, names, spiffeId, policies, extendedKeyUsage, chain, anchor, via, principal } = this
     return {
-      ...super.toJSON(),
+      fingerprint,
+      subject,
+      issuer,
+      serialNumber,
+      notBefore,
+      notAfter,
+      publicKeyPin,
       x5tS256,
       publicKey,
       names,
@@ -239,76 +257,16 @@ class Identity extends Summary implements ClientIdentity {
       principal,
     }
   }
+
+  [inspect.custom](): object {
+    return this.toJSON()
+  }
 }
 
 // A deep merge into an identity must not reach what all identities share.
 for (const { prototype } of [Summary, AnchorSummary, Identity]) Object.freeze(prototype)
 
 /** Derives the identity of a validated path's end entity. */
-export function toIdentity(path: CertificationPath, via: 'tls' | 'proxy', principal?: Principal): ClientIdentity {
+export function toIdentity(path: RememberedPath, via: 'tls' | 'proxy', principal?: Principal): ClientIdentity {
   return new Identity(path, via, principal)
-}
-
-function namesOf(names: readonly GeneralName[]): IdentityNames {
-  const found = {
-    dns: none(),
-    uri: none(),
-    email: none(),
-    ip: none(),
-    upn: none(),
-    directory: [] as DistinguishedName[],
-  }
-  for (const name of names) {
-    if (name.type === 'directoryName') found.directory.push(name.value.freeze())
-    const form = textForms[name.type]
-    if (form !== undefined && 'value' in name && typeof name.value === 'string') found[form].push(name.value)
-  }
-  for (const list of Object.values(found)) Object.freeze(list)
-  return Object.freeze(found)
-}
-
-const curves: ReadonlyMap<string, string> = new Map([
-  [oid.p256, 'P-256'],
-  [oid.p384, 'P-384'],
-  [oid.p521, 'P-521'],
-])
-
-function describeKey(facts: PublicKeyFacts): PublicKeyDescription {
-  switch (facts.type) {
-    case 'RSA':
-    case 'RSA-PSS':
-      return { algorithm: facts.type, bits: facts.modulusBits }
-    case 'EC':
-      return facts.curve === undefined
-        ? { algorithm: 'EC' }
-        : { algorithm: 'EC', curve: curves.get(facts.curve) ?? facts.curve }
-    case 'unknown':
-      return { algorithm: facts.oid }
-    default:
-      return { algorithm: facts.type }
-  }
-}
-
-const none = (): string[] => []
-
-/** Where a name of each form that is text goes. */
-const textForms: { readonly [T in GeneralName['type']]?: Exclude<keyof IdentityNames, 'directory'> } = {
-  dNSName: 'dns',
-  uniformResourceIdentifier: 'uri',
-  rfc822Name: 'email',
-  smtpUtf8Mailbox: 'email',
-  iPAddress: 'ip',
-  userPrincipalName: 'upn',
-}
-
-/** As Node prints it: upper-case hex of whole octets without the sign octet; a minus sign before a negative one; `0` for zero. */
-export function serialNumberText(octets: Uint8Array): string {
-  if (octets.length === 1 && octets[0] === 0) return '0'
-  if (((octets[0] as number) & 0x80) === 0) {
-    const first = octets.length > 1 && octets[0] === 0 ? 1 : 0
-    return Buffer.from(octets.subarray(first)).toString('hex').toUpperCase()
-  }
-  const magnitude = -BigInt.asIntN(octets.length * 8, BigInt(`0x${Buffer.from(octets).toString('hex')}`))
-  const hex = magnitude.toString(16).toUpperCase()
-  return `-${hex.length % 2 === 0 ? hex : `0${hex}`}`
 }

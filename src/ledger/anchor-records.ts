@@ -31,7 +31,7 @@ export interface AnchorRecord {
 /** A connection keeps the anchor in use by which it was accepted last. */
 export interface Hold {
   /** Does nothing once it was released. */
-  by(path: CertificationPath): void
+  by(path: Pick<CertificationPath, 'anchor'>): void
   release(): void
 }
 

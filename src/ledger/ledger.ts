@@ -1,8 +1,9 @@
 import { present } from '../event-channels.js'
 import { escaped } from '../help.js'
-import type { ClientIdentity, PublicKeyDescription } from '../identity/identity.js'
-import type { CertificationPath } from '../path/certification-path.js'
+import type { PublicKeyDescription } from '../identity/fields.js'
+import { type ClientIdentity, toIdentity } from '../identity/identity.js'
 import type { ResolvedProfile } from '../path/profile.js'
+import type { RememberedPath } from '../path/remembered-path.js'
 import { signatureAlgorithms } from '../path/signature-algorithms.js'
 import { quietly } from '../quietly.js'
 import type { TrustStore } from '../trust/trust-store.js'
@@ -52,7 +53,7 @@ export interface LedgerClient {
   readonly name: string | undefined
   readonly subject: string | undefined
   readonly issuer: string | undefined
-  readonly sightings: LedgerSighting[]
+  sightings: readonly LedgerSighting[]
   /** By `nextStandard`. */
   outdated: readonly OutdatedBy[]
   /** The shortest threshold of expiry that was told of. */
@@ -130,20 +131,22 @@ export class Ledger {
   }
 
   #look(known: SeenClient, at: number, isRequest: boolean): void {
-    const { identity } = known
     this.#latest = at
     this.anchors.notice(at)
+    const { identity: given, path } = known
+    // What the ledger reads of the certificate is not kept with the identity that is remembered.
+    const identity = toIdentity(path, given.via, given.principal)
     const met = this.#clients.get(identity.fingerprint)
-    const client = met ?? this.#enter(identity, known.path)
+    const client = met ?? this.#enter(identity, path)
     const waysBefore = client.sightings.length
-    const sighting = this.#sightingOf(client, known, at)
+    const sighting = this.#sightingOf(client, identity, path, at)
     const { days, due } = expiryWarning(this.#settings.warnDays, client, client.told, at)
     sighting.lastSeen = at
     if (isRequest) sighting.requests++
     sighting.due = due
     known.sighting = sighting
     // Seen it is, whatever becomes of telling it.
-    const facts = () => this.#factsOf(known, at)
+    const facts = () => this.#factsOf(identity, at)
     if (met === undefined) this.#tellOfHistory(client, identity, facts)
     // By another path it may fall short although it did not before.
     if (client.sightings.length > waysBefore) this.#tellOfStandard(client, known, facts)
@@ -152,9 +155,9 @@ export class Ledger {
     publishIdentity(() => ({ type: 'expiring', days, daysLeft: daysLeft(client, at), ...facts() }))
   }
 
-  #enter(identity: ClientIdentity, path: CertificationPath): LedgerClient {
+  #enter(identity: ClientIdentity, path: RememberedPath): LedgerClient {
     const { fingerprint } = identity
-    const { notBefore, notAfter, signatureAlgorithm } = path.certificates[0] as CertificationPath['certificates'][0]
+    const { notBefore, notAfter, signatureAlgorithm } = path.endEntity
     const { by, key, name } = clientNameOf(identity)
     const named = this.#settings.auditNames
     const client: LedgerClient = {
@@ -178,20 +181,21 @@ export class Ledger {
     return client
   }
 
-  #sightingOf(client: LedgerClient, { identity, path }: SeenClient, at: number): LedgerSighting {
+  #sightingOf(client: LedgerClient, identity: ClientIdentity, path: RememberedPath, at: number): LedgerSighting {
     const { via } = identity
     const anchor = this.anchors.of(path.anchor)
     const issuer = identity.issuerCertificate?.fingerprint
-    const { sightings } = client
+    let { sightings } = client
     const known = sightings.find((each) => each.anchor === anchor && each.via === via && each.issuer === issuer)
     if (known !== undefined) return known
     if (sightings.length === ways) {
       const oldest = sightings.reduce((a, b) => (b.lastSeen < a.lastSeen ? b : a))
-      sightings.splice(sightings.indexOf(oldest), 1)
+      sightings = sightings.filter((each) => each !== oldest)
       forget(oldest)
     }
     const sighting = { due: at, lastSeen: at, requests: 0, anchor, issuer, via, firstSeen: at }
-    sightings.push(sighting)
+    // A list that grows keeps room for sixteen more, and nearly every certificate comes one way.
+    client.sightings = sightings.concat(sighting)
     return sighting
   }
 
@@ -242,13 +246,13 @@ export class Ledger {
   #tellOfStandard(client: LedgerClient, { path, decidedAt }: SeenClient, facts: () => CertificateFacts): void {
     const { nextStandard } = this.#settings
     if (nextStandard === undefined || client.outdated.length > 0) return
-    const reasons = outdatedReasons(path, nextStandard, decidedAt)
+    const reasons = outdatedReasons(path.whole, nextStandard, decidedAt)
     if (reasons.length === 0) return
     client.outdated = Object.freeze(reasons.map(({ code, depth }) => Object.freeze({ code, depth })))
     publishIdentity(() => ({ type: 'outdated', reasons, ...facts() }))
   }
 
-  #factsOf({ identity }: SeenClient, at: number): CertificateFacts {
+  #factsOf(identity: ClientIdentity, at: number): CertificateFacts {
     const { fingerprint, issuerCertificate, anchor, via, notAfter, subject, issuer } = identity
     const named = this.#settings.auditNames
     return {

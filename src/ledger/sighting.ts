@@ -1,5 +1,5 @@
 import type { ClientIdentity } from '../identity/identity.js'
-import type { CertificationPath } from '../path/certification-path.js'
+import type { RememberedPath } from '../path/remembered-path.js'
 
 /** One way by which a certificate was accepted. It hangs on what is remembered of a client, and is written on the way of each of its requests. */
 export interface Sighting {
@@ -12,7 +12,7 @@ export interface Sighting {
 /** A client as it is remembered, which the ledger hangs a sighting on. */
 export interface SeenClient {
   readonly identity: ClientIdentity
-  readonly path: CertificationPath
+  readonly path: RememberedPath
   /** Milliseconds since 1970. */
   readonly decidedAt: number
   sighting: Sighting | undefined

@@ -21,9 +21,12 @@ export type Unusual =
 
 interface Known {
   last: Appearance
-  readonly issuers: string[]
-  readonly keys: string[]
+  issuers: Several
+  keys: Several
 }
+
+/** Those of a client, the oldest first. Most have one of each, and that needs no list. */
+type Several = string | readonly string[]
 
 const clients = 10_000
 /** Of one client: replicas of a service have a key each, and a client that goes to and fro is told of once for each place. */
@@ -46,22 +49,24 @@ export class ClientHistory {
     if (known === undefined) {
       const certain = !this.#hasForgotten
       if (this.#known.size === this.#capacity) this.#hasForgotten = true
-      this.#known.set(client, { last: appearance, issuers: [appearance.issuerKey], keys: [appearance.key] })
+      this.#known.set(client, { last: appearance, issuers: appearance.issuerKey, keys: appearance.key })
       return { type: 'first-seen', certain }
     }
     const changed: Change[] = []
-    if (isNew(known.issuers, appearance.issuerKey)) changed.push('issuer')
-    if (isNew(known.keys, appearance.key)) changed.push('key')
+    const issuers = withOne(known.issuers, appearance.issuerKey)
+    const keys = withOne(known.keys, appearance.key)
+    if (issuers !== known.issuers) changed.push('issuer')
+    if (keys !== known.keys) changed.push('key')
+    known.issuers = issuers
+    known.keys = keys
     const former = known.last
     known.last = appearance
     return changed.length === 0 ? undefined : { type: 'moved', changed, former }
   }
 }
 
-/** Whether it was not in the list, where it is now, the oldest left out. */
-function isNew(list: string[], item: string): boolean {
-  if (list.includes(item)) return false
-  list.push(item)
-  if (list.length > remembered) list.shift()
-  return true
+/** The same, where the item is among them; else all of them and the item, the oldest left out where they are too many. */
+function withOne(several: Several, item: string): Several {
+  const list = typeof several === 'string' ? [several] : several
+  return list.includes(item) ? several : [...list, item].slice(-remembered)
 }

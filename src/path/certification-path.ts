@@ -3,7 +3,7 @@ import type { Certificate } from '../x509/certificate.js'
 
 declare const verified: unique symbol
 
-/** A path that was validated (RFC 5280 §6): only `verifiedPaths` makes one. */
+/** A path that was validated (RFC 5280 §6): only `verifiedPaths` makes one, and a `RememberedPath` gives back what it was made of. */
 export interface CertificationPath {
   /** End entity first, then the issuers; the anchor is not in it. */
   readonly certificates: readonly Certificate[]

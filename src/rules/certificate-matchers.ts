@@ -1,5 +1,6 @@
 import { ClientCertConfigError, nearest } from '../errors.js'
-import type { ClientIdentity, PublicKeyDescription } from '../identity/identity.js'
+import type { PublicKeyDescription } from '../identity/fields.js'
+import type { ClientIdentity } from '../identity/identity.js'
 import { attributeType, oid, usageName, usageOf } from '../x509/oid.js'
 import { call } from './call.js'
 import { textOf } from './custom.js'

@@ -72,7 +72,7 @@ export function guardConnection(
       generation = generationOf(rule)
       const decision = await decideAgain(standing, request)
       if (decision.outcome !== 'accepted') return decision.error
-      held.by(decision.path)
+      held.by((claimOf(decision.identity) ?? decision).path)
       watched.decidedAt = decision.decidedAt.getTime()
       const recheckAt = mayChange ? watched.decidedAt + recheckMilliseconds : Number.POSITIVE_INFINITY
       watched.validUntil = Math.min(decision.validUntil.getTime(), recheckAt)

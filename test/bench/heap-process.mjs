@@ -2,6 +2,9 @@
 import { setImmediate } from 'node:timers/promises'
 import { createAuthenticator } from 'mtls-identity'
 import { clientCert } from 'mtls-identity/express'
+import { claimOf } from '../../dist/esm/core/claims.js'
+import { internals } from '../../dist/esm/core/contract.js'
+import { Ledger } from '../../dist/esm/ledger/ledger.js'
 import { createClients } from './fixtures.mjs'
 
 const certificates = 10_000
@@ -59,10 +62,24 @@ async function identities() {
       JSON.stringify(accepted(await authenticator.authenticateChain(presentedBy(n))))
     }
   }, certificates)
+  const recorded = await growth(() => recordsOf(authenticator), certificates)
+  const [heap, beside] = [remembered.heap - recorded.heap, remembered.beside - recorded.beside]
   return [
-    { name: 'a remembered identity', ...remembered, most: 1024, unit: 'B' },
+    { name: 'a client that was accepted', ...remembered, unit: 'B' },
+    { name: '… of it, the remembered identity', heap, beside, most: 1024, unit: 'B' },
+    { name: '… of it, its record in the ledger', ...recorded, unit: 'B' },
     { name: 'more, once all of it was read', ...read, unit: 'B' },
   ]
+}
+
+/** A ledger beside the authenticator's own, of the same clients. */
+async function recordsOf(authenticator) {
+  const ledger = new Ledger(authenticator[internals].settings)
+  for (let n = 0; n < certificates; n++) {
+    const identity = accepted(await authenticator.authenticateChain(presentedBy(n)))
+    ledger.see({ identity, path: claimOf(identity).path, decidedAt: Date.now(), sighting: undefined }, Date.now(), true)
+  }
+  return ledger
 }
 
 /** What a source asks of a connection. */

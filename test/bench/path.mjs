@@ -7,6 +7,7 @@ import { DerReader } from '../../dist/esm/der/reader.js'
 import { toIdentity } from '../../dist/esm/identity/identity.js'
 import { IssuerMemory } from '../../dist/esm/path/issuer-memory.js'
 import { resolveProfile } from '../../dist/esm/path/profile.js'
+import { RememberedPath } from '../../dist/esm/path/remembered-path.js'
 import { verifiedPaths } from '../../dist/esm/path/verified-paths.js'
 import { TrustSnapshot } from '../../dist/esm/trust/trust-snapshot.js'
 import { Certificate } from '../../dist/esm/x509/certificate.js'
@@ -86,7 +87,7 @@ async function parsing() {
   const identify = () => {
     const certificate = Certificate.parse(leaf, 0)
     return toIdentity(
-      { certificates: [certificate, issuer], anchor, notAfter: certificate.notAfter, policies: [] },
+      new RememberedPath({ certificates: [certificate, issuer], anchor, notAfter: certificate.notAfter, policies: [] }),
       'tls',
     )
   }

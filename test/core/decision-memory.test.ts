@@ -11,7 +11,8 @@ const epochOf = (trust: number, intermediates?: number, revocation = 0) =>
     revocation,
   }) as unknown as Epoch
 const epoch = epochOf(1, 1)
-const accepted = (holdsUntil = at + 1_000, decidedAt = at) => ({ decidedAt, holdsUntil }) as unknown as Authentication
+const accepted = (fingerprint: string, { holdsUntil = at + 1_000, via = 'tls' } = {}) =>
+  ({ identity: { via }, path: { fingerprint }, decidedAt: at, holdsUntil }) as unknown as Authentication
 const expired = deny('ERR_CLIENT_CERT_EXPIRED', { subject: 'CN=a', notAfter: new Date(0), at: new Date(at) })
 
 let memory: DecisionMemory
@@ -22,13 +23,19 @@ beforeEach(() => {
 describe('an acceptance is remembered', () => {
   test('for its certificate and for its session, both ends of its time included', () => {
     const session = {}
-    memory.remember('a', session, accepted(), epoch)
+    memory.remember(session, accepted('a'), epoch)
     for (const time of [at, at + 1_000]) {
-      expect(memory.ofCertificate('a', epoch, time)).toMatchObject({ decidedAt: at })
+      expect(memory.ofCertificate('tls', 'a', epoch, time)).toMatchObject({ decidedAt: at })
       expect(memory.ofSession(session, epoch, time)).toMatchObject({ decidedAt: at })
     }
-    expect(memory.ofCertificate('b', epoch, at)).toBeUndefined()
+    expect(memory.ofCertificate('tls', 'b', epoch, at)).toBeUndefined()
     expect(memory.ofSession({}, epoch, at)).toBeUndefined()
+  })
+
+  test('by the way it came: what a proxy said is no answer about a connection', () => {
+    const known = memory.remember(undefined, accepted('a', { via: 'proxy' }), epoch)
+    expect(memory.ofCertificate('proxy', 'a', epoch, at)).toBe(known)
+    expect(memory.ofCertificate('tls', 'a', epoch, at)).toBeUndefined()
   })
 
   const forgotten: [name: string, epoch: Epoch, time: number][] = [
@@ -44,19 +51,19 @@ describe('an acceptance is remembered', () => {
   for (const [name, otherEpoch, time] of forgotten) {
     test(`but not ${name}`, () => {
       const session = {}
-      memory.remember('a', session, accepted(), epoch)
-      expect(memory.ofCertificate('a', otherEpoch, time)).toBeUndefined()
+      memory.remember(session, accepted('a'), epoch)
+      expect(memory.ofCertificate('tls', 'a', otherEpoch, time)).toBeUndefined()
       expect(memory.ofSession(session, otherEpoch, time)).toBeUndefined()
     })
   }
 
   test('ten thousand of them, and of one more the one that was used longest ago is forgotten', () => {
-    for (let i = 0; i < 10_000; i++) memory.remember(`${i}`, undefined, accepted(), epoch)
-    expect(memory.ofCertificate('0', epoch, at)).toBeDefined()
-    memory.remember('new', undefined, accepted(), epoch)
-    expect(memory.ofCertificate('0', epoch, at)).toBeDefined()
-    expect(memory.ofCertificate('1', epoch, at)).toBeUndefined()
-    expect(memory.ofCertificate('2', epoch, at)).toBeDefined()
+    for (let i = 0; i < 10_000; i++) memory.remember(undefined, accepted(`${i}`), epoch)
+    expect(memory.ofCertificate('tls', '0', epoch, at)).toBeDefined()
+    memory.remember(undefined, accepted('new'), epoch)
+    expect(memory.ofCertificate('tls', '0', epoch, at)).toBeDefined()
+    expect(memory.ofCertificate('tls', '1', epoch, at)).toBeUndefined()
+    expect(memory.ofCertificate('tls', '2', epoch, at)).toBeDefined()
   })
 })
 
@@ -70,12 +77,12 @@ describe('a refusal is remembered', () => {
   })
 
   test('a thousand of them, and never at the cost of an acceptance', () => {
-    memory.remember('friend', undefined, accepted(), epoch)
+    memory.remember(undefined, accepted('friend'), epoch)
     for (let i = 0; i <= 1_000; i++) memory.rememberRefusal(`${i}`, expired, epoch, at)
     expect(memory.refusalOf('0', epoch, at)).toBeUndefined()
     expect(memory.refusalOf('1', epoch, at)).toBeDefined()
     for (let i = 0; i < 20_000; i++) memory.rememberRefusal(`x${i}`, expired, epoch, at)
-    expect(memory.ofCertificate('friend', epoch, at)).toBeDefined()
+    expect(memory.ofCertificate('tls', 'friend', epoch, at)).toBeDefined()
   })
 
   test('but not one that may end by itself', () => {
@@ -90,8 +97,8 @@ describe('a refusal is remembered', () => {
 
   test('never as an acceptance, nor an acceptance as a refusal', () => {
     memory.rememberRefusal('a', expired, epoch, at)
-    expect(memory.ofCertificate('a', epoch, at)).toBeUndefined()
-    memory.remember('b', undefined, accepted(), epoch)
+    expect(memory.ofCertificate('tls', 'a', epoch, at)).toBeUndefined()
+    memory.remember(undefined, accepted('b'), epoch)
     expect(memory.refusalOf('b', epoch, at)).toBeUndefined()
   })
 })

@@ -6,6 +6,7 @@ import { TrustStore } from '../../src/index.js'
 import { Ledger, lastSeenOf } from '../../src/ledger/ledger.js'
 import { rotationReport } from '../../src/ledger/rotation-report.js'
 import { type Appearance, ClientHistory } from '../../src/ledger/unusual.js'
+import { RememberedPath } from '../../src/path/remembered-path.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { day, fromNoon, noon, present, second } from '../support/pki.js'
 
@@ -28,7 +29,8 @@ beforeAll(async () => {
 async function knownClient(credential: TestCredential): Promise<KnownClient> {
   const { decision } = await present(credential, { trust: old.trust + young.trust })
   if (decision.outcome !== 'accepted') throw decision.error
-  const { identity, path } = decision
+  const { identity } = decision
+  const path = new RememberedPath(decision.path)
   const decidedAt = noon.getTime()
   const made = {
     identity,
@@ -134,7 +136,11 @@ test('ways of one certificate are bounded too, and the oldest leaves its time wi
     const { identity, path } = first
     const anchor = { ...path.anchor, name: `set ${i}` }
     clock.now += second
-    ledger.see({ ...first, identity, path: { ...path, anchor }, sighting: undefined }, clock.now, true)
+    ledger.see(
+      { ...first, identity, path: new RememberedPath({ ...path.whole, anchor }), sighting: undefined },
+      clock.now,
+      true,
+    )
   }
   const [client, ...others] = ledger.clients
   expect(others).toEqual([])
@@ -153,7 +159,7 @@ test('of anchors that are trusted no more, a thousand are remembered', async () 
   for (let i = 0; i < 1_100; i++) {
     const anchor = { ...first.path.anchor, name: `set ${i}` }
     const hold = ledger.anchors.hold({})
-    hold.by({ ...first.path, anchor })
+    hold.by({ anchor })
     hold.release()
     clock.now += 1
   }

@@ -2,8 +2,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { AuthenticatorOptions } from '../../src/core/options.js'
 import {
@@ -21,6 +19,7 @@ import {
 import { limits } from '../../src/limits.js'
 import { guardConnection } from '../../src/server.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
+import { collectGarbage } from '../support/garbage.js'
 import { fromNoon, hour, noon, temporaryFolder } from '../support/pki.js'
 
 const folder = temporaryFolder()
@@ -410,9 +409,6 @@ test('what is no identity of ours, no connection, or no acceptance, is refused',
 })
 
 describe('ten thousand of them', () => {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-
   test('leave nothing behind when they are closed, and nothing when the guard is taken off', async () => {
     const { identity } = make()
     const who = await identity()
@@ -429,8 +425,7 @@ describe('ten thousand of them', () => {
     }
     await round()
     expect(jest.getTimerCount()).toBe(0)
-    await new Promise((resolve) => setImmediate(resolve))
-    collect()
+    await collectGarbage()
     expect(held.filter((reference) => reference.deref() !== undefined).length).toBe(0)
   }, 30_000)
 
