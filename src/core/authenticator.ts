@@ -135,7 +135,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     const ofCertificate = memory.ofCertificate(via, fingerprint, epoch, at)
     if (ofCertificate !== undefined) {
       if (session !== undefined) memory.rememberSession(session, ofCertificate)
-      if ('accepted' in reading) reading.accepted?.()
+      if ('accepted' in reading) reading.accepted?.(ofCertificate.path.octets)
       trace.remembered = true
       return ofCertificate
     }
@@ -150,7 +150,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     const begun = performance.now()
     try {
       const known = memory.remember(session, await validate(reading, presented, epoch, at), epoch)
-      if ('accepted' in reading) reading.accepted?.()
+      if ('accepted' in reading) reading.accepted?.(known.path.octets)
       return known
     } catch (error) {
       if (isClientCertError(error)) memory.rememberRefusal(refusalKey, error, epoch, at)

@@ -26,8 +26,12 @@ export type Reading =
       readonly resumed?: boolean
       /** For refusals: the header and preset it came by. */
       readonly header?: { readonly name: string; readonly preset: string }
-      /** Called when a path was accepted: the source may remember what it decoded. What was refused must not drive out what was not. */
-      accepted?(): void
+      /**
+       * Called when a path was accepted: the source may remember what it decoded. What was refused must not drive out what was not.
+       *
+       * @param octets of the certificates on that path: equal ones need not be kept twice
+       */
+      accepted?(octets: readonly Uint8Array[]): void
     }
   | { readonly presented: undefined; readonly absent: AbsentDetail }
 

@@ -81,13 +81,35 @@ function firstReading(session: object, socket: TLSSocket, request: AnyRequest | 
     return { reading: { presented: undefined, absent }, ...refused, protocol, renegotiated: false }
   }
   const record: SessionRecord = {
-    reading: { presented, session, resumed: socket.isSessionReused() },
+    reading: new ConnectionReading(presented, session, socket.isSessionReused()),
     protocol,
     renegotiated: false,
   }
   if (protocol !== 'TLSv1.3' && session === socket) refuseRenegotiation(socket, record)
   return record
 }
+
+/** What one connection presented. Once that was accepted, equal octets are those that are remembered of the client, and not each connection's own. */
+class ConnectionReading {
+  readonly presented: PresentedChain
+  readonly session: object
+  readonly resumed: boolean
+
+  constructor(presented: PresentedChain, session: object, resumed: boolean) {
+    this.presented = presented
+    this.session = session
+    this.resumed = resumed
+  }
+
+  accepted(octets: readonly Uint8Array[]): void {
+    const shared = (own: Uint8Array) => octets.find((der) => Buffer.compare(der, own) === 0) ?? own
+    const presented: { -readonly [K in keyof PresentedChain]: PresentedChain[K] } = this.presented
+    presented.certificate = shared(presented.certificate)
+    presented.intermediates = presented.intermediates.length === 0 ? none : presented.intermediates.map(shared)
+  }
+}
+
+const none: readonly Uint8Array[] = Object.freeze([])
 
 /** Up to TLS 1.2 a client can present another certificate on a live connection; TLS 1.3 has no renegotiation, and HTTP/2 forbids it. */
 function refuseRenegotiation(socket: TLSSocket, record: SessionRecord): void {

@@ -1,8 +1,9 @@
 /** What cannot be had from a real socket: other runtimes, floods of certificates, getters that fail. Real ones are in test/integration. */
 import { EventEmitter } from 'node:events'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { type AnyRequest, tlsSocket } from '../../src/index.js'
+import { type AnyRequest, createAuthenticator, type PresentedChain, tlsSocket } from '../../src/index.js'
 import { limits } from '../../src/limits.js'
+import type { Reading } from '../../src/source/source.js'
 import { createTestPki, type TestCredential } from '../../src/testing.js'
 import { thrownBy } from './request.js'
 
@@ -42,6 +43,34 @@ test('the peer is read once for each connection, because Node’s getter loses t
   expect(tlsSocket().read(requestOver(socket))).toBe(first)
   expect(source.readSocket?.(socket as never)).toBe(first)
   expect(socket.getPeerX509Certificate).toHaveBeenCalledTimes(1)
+})
+
+describe('octets of a client that was accepted', () => {
+  test('are kept once, however many connections it has', async () => {
+    const pki = await createTestPki()
+    const { certificate, chain } = await pki.issue()
+    const auth = createAuthenticator({ trust: pki.trust, revocation: 'none', log: false })
+    const presentedBy = async () => {
+      const copy = (der: Uint8Array, issuerCertificate?: Peer): Peer => ({ raw: der.slice(), issuerCertificate })
+      const peer = copy(certificate.der, copy((chain[0] as { der: Uint8Array }).der))
+      const socket = socketWith({ getPeerX509Certificate: () => peer })
+      expect((await auth.authenticateSocket(socket as never)).outcome).toBe('accepted')
+      return tlsSocket().readSocket(socket as never).presented as PresentedChain
+    }
+    const [first, second] = [await presentedBy(), await presentedBy()]
+    expect(second.certificate).toBe(first.certificate)
+    expect(second.intermediates[0]).toBe(first.intermediates[0])
+    expect(Buffer.from(first.certificate)).toEqual(Buffer.from(certificate.der))
+  })
+
+  test('but what is not on its path, and what was refused, stay as they were presented', () => {
+    const reading = tlsSocket().read(requestOver(socketWith({}))) as Extract<Reading, { session?: object }>
+    const { certificate, intermediates } = reading.presented
+    reading.accepted?.([Uint8Array.of(0x30, 0)])
+    expect(reading.presented.certificate).toBe(certificate)
+    expect(reading.presented.intermediates).toEqual(intermediates)
+    expect(reading.presented.intermediates[0]).toBe(intermediates[0])
+  })
 })
 
 test('a connection without a certificate is asked again', () => {
