@@ -1,6 +1,8 @@
 import type { ClientIdentity } from '../identity/identity.js'
+import type { CertificationPath } from '../path/certification-path.js'
 import type { RememberedPath } from '../path/remembered-path.js'
 import { sharedMap } from '../shared.js'
+import type { AcceptedDecision } from './decision.js'
 
 /** Who gave an identity out, and by which path: for whoever has the identity alone. */
 export interface Claim {
@@ -15,3 +17,7 @@ export function claim(identity: ClientIdentity, by: Claim): void {
 }
 
 export const claimOf = (identity: object): Claim | undefined => claims.get(identity)
+
+/** What vouches for whom a decision accepted, without reading the certificate again as `decision.path` would. */
+export const anchoredBy = (decision: AcceptedDecision): Pick<CertificationPath, 'anchor'> =>
+  claimOf(decision.identity)?.path ?? decision.path

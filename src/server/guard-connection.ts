@@ -1,4 +1,4 @@
-import { claimOf } from '../core/claims.js'
+import { anchoredBy, claimOf } from '../core/claims.js'
 import { type AuthenticatorInternals, internals } from '../core/contract.js'
 import type { Decision } from '../core/decision.js'
 import { guardDecision } from '../core/guard.js'
@@ -72,7 +72,7 @@ export function guardConnection(
       generation = generationOf(rule)
       const decision = await decideAgain(standing, request)
       if (decision.outcome !== 'accepted') return decision.error
-      held.by((claimOf(decision.identity) ?? decision).path)
+      held.by(anchoredBy(decision))
       watched.decidedAt = decision.decidedAt.getTime()
       const recheckAt = mayChange ? watched.decidedAt + recheckMilliseconds : Number.POSITIVE_INFINITY
       watched.validUntil = Math.min(decision.validUntil.getTime(), recheckAt)

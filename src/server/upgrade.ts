@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
+import { anchoredBy } from '../core/claims.js'
 import { type Authenticator, type AuthenticatorInternals, internals } from '../core/contract.js'
 import type { Decision } from '../core/decision.js'
 import { guardDecision, recordDecision } from '../core/guard.js'
@@ -103,7 +104,7 @@ const reporting = { enforced: true, absentPasses: false }
 /** What was found out about a client: the error refuses it. */
 interface Look {
   readonly error: AnyClientCertError | undefined
-  readonly path?: CertificationPath
+  readonly anchored?: Pick<CertificationPath, 'anchor'>
   readonly decidedAt: number
   readonly validUntil: number
   /** Of the rule, before it was asked. */
@@ -124,7 +125,7 @@ async function lookAt({ authenticator, rule, recheck, answer }: UpgradeSettings,
   const recheckAt = decidedAt + (recheck === false ? 0 : recheck)
   return {
     error: error as AnyClientCertError | undefined,
-    path: decision.path,
+    anchored: anchoredBy(decision),
     decidedAt,
     // What says nothing about its end was good for this decision, and is asked again with the rules.
     validUntil: validUntil > decidedAt ? Math.min(validUntil, recheckAt) : recheckAt,
@@ -166,7 +167,7 @@ async function decideStream(
 /** Decides again and again while the connection is open: when it is time, and when something has changed. */
 function watch(settings: UpgradeSettings, request: AnyRequest, connection: Duplex, look: Look, stamp: string): void {
   const held = settings.authenticator[internals].hold(connection)
-  const hold = ({ path }: Look) => path && held.by(path)
+  const hold = ({ anchored }: Look) => anchored && held.by(anchored)
   hold(look)
   connection.once('close', held.release)
   if (settings.recheck === false) return

@@ -15,7 +15,9 @@ import {
   type UpgradeOptions,
 } from '../../src/index.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
+import { Certificate } from '../../src/x509/certificate.js'
 import { connectHttp2, get, handshake } from '../support/clients.js'
+import { collectGarbage } from '../support/garbage.js'
 import { bare, listen, serverTls } from '../support/servers.js'
 
 let pki: TestPki
@@ -248,6 +250,20 @@ describe('S-06: what is open', () => {
     sockets[0]?.destroy()
     await ended
     expect(verdict()).toMatchObject({ safeToRemove: false, reason: 'seen', connections: 0 })
+  })
+
+  test('is decided about again without reading its certificate again', async () => {
+    const asked = jest.fn(() => true)
+    const { sockets, ended } = await open({ upgrade: { rule: rules.custom('asked', asked), recheck: 1_000 } })
+    await collectGarbage()
+    const read = jest.spyOn(Certificate, 'parseInPlace')
+    const before = asked.mock.calls.length
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    expect(asked.mock.calls.length).toBeGreaterThan(before)
+    expect(read).not.toHaveBeenCalled()
+    read.mockRestore()
+    sockets[0]?.destroy()
+    await ended
   })
 
   test('is not decided about again once it is closed, nor where recheck is false', async () => {

@@ -19,6 +19,7 @@ import {
 import { limits } from '../../src/limits.js'
 import { guardConnection } from '../../src/server.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
+import { Certificate } from '../../src/x509/certificate.js'
 import { collectGarbage } from '../support/garbage.js'
 import { fromNoon, hour, noon, temporaryFolder } from '../support/pki.js'
 
@@ -96,6 +97,21 @@ describe('a guarded connection', () => {
     await pass(hour)
     expect(connection.destroyed).toBe(false)
     expect(seen).toEqual(['accepted'])
+  })
+
+  test('is looked at again without reading its certificate again', async () => {
+    const asked = jest.fn(() => true)
+    const { identity } = make({ rules: rules.custom('asked', asked) })
+    const connection = new Connection()
+    guardConnection(connection, await identity())
+    await collectGarbage()
+    const read = jest.spyOn(Certificate, 'parseInPlace')
+    const before = asked.mock.calls.length
+    await pass(3 * 60_000)
+    expect(asked.mock.calls.length).toBeGreaterThan(before + 1)
+    expect(read).not.toHaveBeenCalled()
+    read.mockRestore()
+    expect(connection.destroyed).toBe(false)
   })
 
   test('is ended when its certificate has ended, to the second', async () => {
