@@ -39,7 +39,7 @@ export async function keptOpen(rounds = 61) {
   const clients = await createClients(16)
   const connect = connecting(clients)
   const targets = { clientCert: { within: 1, rate: 0.97 } }
-  const kinds = ['no-op', 'socket.authorized', 'getPeerCertificate()', 'clientCert']
+  const kinds = ['no-op', 'socket.authorized', 'getPeerCertificate()', 'clientCert', 'clientCert, watched']
   const frameworks = [
     ['Express 5', 'express', [...kinds, 'client-certificate-auth']],
     ['Koa 3', 'koa', kinds],

@@ -7,9 +7,19 @@ import Koa from 'koa'
 import { createAuthenticator, tlsServerOptions } from 'mtls-identity'
 import { clientCert } from 'mtls-identity/express'
 import * as forKoa from 'mtls-identity/koa'
+import { traceClients } from 'mtls-identity/opentelemetry'
+import { prometheusMetrics } from 'mtls-identity/prometheus'
+import { Registry } from 'prom-client'
 import { serve } from './paired.mjs'
 
 const byHand = (socket) => socket.authorized && socket.getPeerCertificate().subject.CN.startsWith('client-')
+
+/** Metrics, which hear every channel, and spans. */
+function watched(authenticator) {
+  prometheusMetrics(new Registry(), authenticator)
+  traceClients(authenticator)
+  return authenticator
+}
 
 const inExpress = {
   'no-op': () => (_request, _response, next) => next(),
@@ -22,6 +32,7 @@ const inExpress = {
     request.socket.getPeerX509Certificate()?.raw === undefined ? response.sendStatus(401) : next(),
   'client-certificate-auth': () => clientCertificateAuth(({ subject }) => subject.CN.startsWith('client-')),
   clientCert: (authenticator) => clientCert({ authenticator }),
+  'clientCert, watched': (authenticator) => clientCert({ authenticator: watched(authenticator) }),
 }
 
 const inKoa = {
@@ -29,6 +40,7 @@ const inKoa = {
   'socket.authorized': () => (context, next) => (context.socket.authorized ? next() : context.throw(401)),
   'getPeerCertificate()': () => (context, next) => (byHand(context.socket) ? next() : context.throw(401)),
   clientCert: (authenticator) => forKoa.clientCert({ authenticator }),
+  'clientCert, watched': (authenticator) => forKoa.clientCert({ authenticator: watched(authenticator) }),
 }
 
 const applications = {
@@ -55,6 +67,7 @@ serve(({ framework, variants, tls, trust, intermediate }) =>
         intermediates: intermediate,
         revocation: 'none',
         watch: false,
+        ...(kind === 'clientCert, watched' ? { candidate: { profile: { minimumRsaBits: 3072 } } } : {}),
       })
       // Asks for a certificate, and takes any.
       const asking = { ...tls, requestCert: true, rejectUnauthorized: false, ca: [] }
@@ -62,6 +75,7 @@ serve(({ framework, variants, tls, trust, intermediate }) =>
         'no-op': asking,
         'getPeerX509Certificate()': asking,
         clientCert: tlsServerOptions(authenticator, tls),
+        'clientCert, watched': tlsServerOptions(authenticator, tls),
       }
       // Code without this package leaves it to OpenSSL.
       const validating = { ...asking, ca: [trust, intermediate] }
