@@ -1,4 +1,5 @@
 import { ClientCertConfigError } from './errors.js'
+import { asError } from './stack.js'
 
 /** What a provider is told: `signal` is aborted when it takes too long, or nobody wants its answer any more. */
 export interface LoadContext {
@@ -79,7 +80,7 @@ export class Refresher<T> {
       if (this.#closed) return new ClientCertConfigError(`${this.#options.label}: was closed`)
       this.#options.apply(value)
     } catch (thrown) {
-      error = thrown instanceof Error ? thrown : new Error(String(thrown))
+      error = asError(thrown)
     }
     if (!this.#closed) this.#settle(error)
     return error

@@ -1,4 +1,5 @@
 import { openChannel } from './event-channels.js'
+import { asError } from './stack.js'
 
 /** What a reload came to. After a failed one the former certificates stay. */
 export type ReloadResult =
@@ -62,7 +63,7 @@ export class ReloadNews {
       source,
       stale: false,
       ok: false,
-      error: error instanceof Error ? error : new Error(String(error)),
+      error: asError(error),
     })
   }
 }

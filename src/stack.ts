@@ -14,3 +14,6 @@ export function muteStack(): () => void {
     Error.stackTraceLimit = stackTraceLimit
   }
 }
+
+/** Whatever was thrown, as an error: only errors have a message. */
+export const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))

@@ -7,7 +7,7 @@ import type { ResolvedProfile } from '../path/profile.js'
 import { ReloadNews } from '../reload-events.js'
 import { fingerprintOf } from '../rules/certificate-matchers.js'
 import { readOperatorFile } from '../trust/pem-files.js'
-import { warn } from '../warn.js'
+import { warnOfReload } from '../warn.js'
 
 /** What an exception may overlook. Never a revocation, a signature or an unknown issuer. */
 export type Ignorable = 'expired' | 'not-yet-valid' | 'weak-key' | 'extended-key-usage' | 'version'
@@ -122,10 +122,7 @@ export class ExceptionList {
       this.#news?.loaded()
     } catch (error) {
       this.#news?.failed(error)
-      warn(
-        'MTLS_RELOAD_FAILED',
-        `${error instanceof Error ? error.message : String(error)} (the former exceptions hold)`,
-      )
+      warnOfReload(error, 'exceptions hold')
     }
   }
 }

@@ -3,6 +3,7 @@ import type { SecureContext } from 'node:tls'
 import type { Description } from '../description.js'
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
+import { asError } from '../stack.js'
 import { FailureMemory } from './failure-memory.js'
 import { FetchError, type FetchPhase } from './fetch-error.js'
 import { FetchPolicy, type FetchTarget } from './fetch-policy.js'
@@ -209,7 +210,7 @@ class Fetcher implements DocumentFetcher {
       return await unlessAborted(pending, signal)
     } catch (error) {
       if (error instanceof FetchError) throw error
-      const { code, message } = (error instanceof Error ? error : new Error(String(error))) as NodeJS.ErrnoException
+      const { code, message } = asError(error) as NodeJS.ErrnoException
       const facts = code === undefined ? {} : { code }
       throw new FetchError('dns', target.href, `its host is not found (${quote(code ?? message)})`, {
         phase: 'dns',

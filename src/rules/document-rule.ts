@@ -4,7 +4,7 @@ import { watchFiles } from '../file-watch.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { ReloadNews } from '../reload-events.js'
 import { readOperatorFile } from '../trust/pem-files.js'
-import { warn } from '../warn.js'
+import { warnOfReload } from '../warn.js'
 import type { RuleOutcome } from './outcome.js'
 import { describeRule, held, judge, type LiveSource, makeRule, partsOf, type Rule, type RuleRequest } from './rule.js'
 import { type DocumentOptions, type RuleDocument, ruleFromText, ruleFromValue } from './rule-document.js'
@@ -122,7 +122,7 @@ function reloadAlone(reload: () => void): void {
   try {
     reload()
   } catch (error) {
-    warn('MTLS_RELOAD_FAILED', `${error instanceof Error ? error.message : String(error)} (the former rules hold)`)
+    warnOfReload(error, 'rules hold')
   }
 }
 

@@ -5,7 +5,7 @@ import { ReloadNews } from '../reload-events.js'
 import { isThenable } from '../thenable.js'
 import { readOperatorDirectory, readOperatorFile, trustFiles } from '../trust/pem-files.js'
 import { parseBundle } from '../trust/trust-bundle.js'
-import { warn } from '../warn.js'
+import { warnOfReload } from '../warn.js'
 import { broken, held, type LiveSource, makeRule, type Rule } from './rule.js'
 
 /** Certificates of an allow-list: PEM text (one or many), DER octets, or a list of these. */
@@ -66,7 +66,7 @@ export function listed(source: ListedSource): ListedRule {
   }
   const reloadAlone = () => {
     reload().catch((error: unknown) => {
-      warn('MTLS_RELOAD_FAILED', `${error instanceof Error ? error.message : String(error)} (the former list holds)`)
+      warnOfReload(error, 'list holds')
     })
   }
 

@@ -1,5 +1,6 @@
 import type { SecureContext, TlsOptions } from 'node:tls'
 import { quote } from '../help.js'
+import { asError } from '../stack.js'
 import { whenRejected } from '../thenable.js'
 import { warn } from '../warn.js'
 
@@ -51,7 +52,7 @@ export function safeAlpnCallback(callback: AlpnCallback): AlpnCallback {
 function warnOnce(name: string): (error: unknown) => Error {
   let isWarned = false
   return (thrown) => {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    const error = asError(thrown)
     if (!isWarned) {
       warn(
         'MTLS_HANDSHAKE_CALLBACK',

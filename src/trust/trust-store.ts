@@ -4,6 +4,7 @@ import { readUnchanged, watchFiles } from '../file-watch.js'
 import { quote } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
 import { publishReload, type ReloadResult } from '../reload-events.js'
+import { asError } from '../stack.js'
 import { warn } from '../warn.js'
 import { readTrustPath } from './pem-files.js'
 import { maxStalenessOf, Staleness } from './staleness.js'
@@ -273,7 +274,7 @@ export class TrustStore {
     try {
       snapshot = this.#load()
     } catch (error) {
-      return this.#settle({ ok: false, error: error instanceof Error ? error : new Error(String(error)) }, unasked)
+      return this.#settle({ ok: false, error: asError(error) }, unasked)
     }
     return this.#take(snapshot, unasked)
   }
