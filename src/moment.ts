@@ -14,5 +14,11 @@ export function momentOrNone(clock: { readonly now: () => number }): number {
   }
 }
 
+/** ISO 8601, UTC, of milliseconds since 1970; `unknown` of what is no time. */
+export function timeText(at: number): string {
+  const time = new Date(at)
+  return Number.isNaN(time.getTime()) ? 'unknown' : time.toISOString()
+}
+
 /** Of what a Date can hold (ECMA-262). */
 const lastMilliseconds = 8.64e15

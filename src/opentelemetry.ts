@@ -1,6 +1,6 @@
 /** `mtls-identity/opentelemetry`: the metrics and the attributes of spans through `@opentelemetry/api`, which is an optional peer. */
 import { type Attributes, type Meter, metrics, type ObservableResult, trace } from '@opentelemetry/api'
-import { type Authenticator, type AuthenticatorInternals, internals } from './core/contract.js'
+import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from './core/contract.js'
 import { ClientCertConfigError, refuseUnknownOptions } from './errors.js'
 import type { ClientIdentity } from './identity/identity.js'
 import type { Instrument, RecordedInstrument, Sample } from './metrics/instruments.js'
@@ -82,7 +82,7 @@ export interface SpanOptions {
  * traceClients(auth)
  */
 export function traceClients(authenticator: Authenticator, options: SpanOptions = {}): () => void {
-  if (!(typeof authenticator === 'object' && authenticator !== null && internals in authenticator)) {
+  if (!isAuthenticator(authenticator)) {
     throw new ClientCertConfigError('traceClients: the first argument is the authenticator — traceClients(auth)')
   }
   refuseUnknownOptions('traceClients', options, ['names'])

@@ -1,6 +1,7 @@
 import { openChannel, present } from '../event-channels.js'
 import { escaped } from '../help.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { timeText } from '../moment.js'
 import { decisive, isFailed, type RuleOutcome } from '../rules/outcome.js'
 import type { Decision } from './decision.js'
 
@@ -64,9 +65,8 @@ export function auditEvent(decision: Decision, facts: DecisionFacts, names: bool
   const identity = decision.outcome === 'accepted' ? decision.identity : facts.identity
   const exception = decision.outcome === 'accepted' ? decision.exception : undefined
   const { outcome, enforced } = decision
-  const time = new Date(at)
   return Object.freeze({
-    time: Number.isNaN(time.getTime()) ? 'unknown' : time.toISOString(),
+    time: timeText(at),
     outcome,
     enforced,
     ...present({

@@ -1,8 +1,9 @@
 import type { AnyClientCertError, ClientCertErrorCode } from '../errors.js'
-import { openChannel } from '../event-channels.js'
+import { openChannel, present } from '../event-channels.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { limits } from '../limits.js'
 import { LruMap } from '../lru-map.js'
+import { timeText } from '../moment.js'
 import { auditEvent } from './audit.js'
 import type { AcceptedDecision, Decision } from './decision.js'
 
@@ -120,7 +121,7 @@ export class DifferenceTally {
     this.#identities.set(key, difference)
     this.#remembered++
     if (candidateChannel.hasSubscribers) {
-      candidateChannel.publish(Object.freeze({ time: timeOf(at), ...difference.identity }) satisfies CandidateEvent)
+      candidateChannel.publish(Object.freeze({ time: timeText(at), ...difference.identity }) satisfies CandidateEvent)
     }
     return difference
   }
@@ -141,7 +142,7 @@ export class DifferenceTally {
     const identities = [...this.#identities.values()]
     const differing = Object.values(this.#totals).flatMap((totals) => [...totals.values()])
     return Object.freeze({
-      since: timeOf(this.#since),
+      since: timeText(this.#since),
       ...(notReady === undefined ? {} : { notReady }),
       decided: differing.reduce((sum, { count }) => sum + count, same),
       same,
@@ -183,19 +184,9 @@ function differing(
     kind,
     code,
     fingerprint,
-    ...(issuerFingerprint === undefined ? {} : { issuerFingerprint }),
-    ...(anchor === undefined ? {} : { anchor }),
-    ...(rule === undefined ? {} : { rule }),
-    ...(subject === undefined ? {} : { subject }),
-    ...(issuer === undefined ? {} : { issuer }),
-    ...(names ? { help } : {}),
+    ...present({ issuerFingerprint, anchor, rule, subject, issuer, help: names ? help : undefined }),
   })
 }
 
 const reported = ({ identity, count, firstSeen, lastSeen }: Difference): CandidateDifference =>
-  Object.freeze({ ...identity, count, firstSeen: timeOf(firstSeen), lastSeen: timeOf(lastSeen) })
-
-function timeOf(at: number): string {
-  const time = new Date(at)
-  return Number.isNaN(time.getTime()) ? 'unknown' : time.toISOString()
-}
+  Object.freeze({ ...identity, count, firstSeen: timeText(firstSeen), lastSeen: timeText(lastSeen) })

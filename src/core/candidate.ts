@@ -1,7 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
+import { present } from '../event-channels.js'
 import { limits } from '../limits.js'
-import { momentOf } from '../moment.js'
+import { momentOrNone } from '../moment.js'
 import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
 import { type CandidateReport, type Difference, DifferenceTally } from './candidate-report.js'
 import type { Decision } from './decision.js'
@@ -109,9 +110,6 @@ function settingsOf(
   return { ...settings, exceptions, enforced }
 }
 
-const present = (options: object) =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-
 /**
  * Decides beside the enforced policy, after it and in the background, and counts where the two differ. Nothing it does, and nothing that is thrown
  * or takes its time in it, reaches a request.
@@ -134,7 +132,7 @@ export class Candidate {
     this.#authenticator = authenticator
     this.#asked = asked
     this.#isOfIdentity = rules === undefined || rules.isOfIdentity
-    this.#tally = new DifferenceTally(timeOf(settings), enforced?.auditNames === true)
+    this.#tally = new DifferenceTally(momentOrNone(settings), enforced?.auditNames === true)
   }
 
   /**
@@ -275,12 +273,4 @@ function ownReading({ accepted: _, ...reading }: Question['reading']): Question[
     via,
   }
   return { ...reading, presented }
-}
-
-function timeOf(settings: Settings): number {
-  try {
-    return momentOf(settings)
-  } catch {
-    return Number.NaN
-  }
 }

@@ -57,6 +57,10 @@ export interface Authenticator {
 /** @internal The door for mounts and guards of any copy of this package. */
 export const internals = Symbol.for('mtls-identity/1.Authenticator')
 
+/** Whether a value is an authenticator, made by any copy of this package. */
+export const isAuthenticator = (value: unknown): value is AuthenticatorInternals =>
+  typeof value === 'object' && value !== null && internals in value
+
 export interface AuthenticatorInternals extends Authenticator {
   readonly [internals]: {
     /** A promise only where something has to be found out: what is remembered is there at once. */

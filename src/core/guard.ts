@@ -12,7 +12,7 @@ import { isRule, judge, type Rule, refusalBy } from '../rules/rule.js'
 import { sharedAttachment } from '../shared.js'
 import type { AnyRequest } from '../source/source.js'
 import { isThenable } from '../thenable.js'
-import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
+import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from './contract.js'
 import type { Decision } from './decision.js'
 import type { Denial, OnDenied } from './responses.js'
 
@@ -100,9 +100,8 @@ export function makeGuard(...given: GuardArguments): (request: AnyRequest) => Gu
   }
   refuseUnknownOptions('requireClientCert', options, ['authenticator'])
   const { authenticator } = options
-  const isOne = typeof authenticator === 'object' && authenticator !== null && internals in authenticator
   // Undefined is an authenticator that was meant and got lost: another one must not decide in its place.
-  if ('authenticator' in options && !isOne) {
+  if ('authenticator' in options && !isAuthenticator(authenticator)) {
     throw new ClientCertConfigError(
       'requireClientCert: authenticator is not one — { authenticator: createAuthenticator({ … }) }',
     )

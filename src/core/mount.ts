@@ -4,7 +4,7 @@ import type { AnyRequest } from '../source/source.js'
 import { isThenable } from '../thenable.js'
 import { createAuthenticator } from './authenticator.js'
 import { type CachedResponse, cachingFor } from './caching.js'
-import { type Authenticator, type AuthenticatorInternals, internals } from './contract.js'
+import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from './contract.js'
 import { daysLeftHeader } from './days-left.js'
 import type { Decision } from './decision.js'
 import { decisionOf, recordDecision } from './guard.js'
@@ -162,7 +162,7 @@ function authenticatorOf(options: Omit<ClientCertOptions, keyof MountOptions>): 
     return createAuthenticator(options as AuthenticatorOptions) as AuthenticatorInternals
   }
   const { authenticator, ...others } = options
-  if (!(typeof authenticator === 'object' && authenticator !== null && internals in authenticator)) {
+  if (!isAuthenticator(authenticator)) {
     throw new ClientCertConfigError(
       'clientCert: authenticator is not one — { authenticator: createAuthenticator({ … }) }',
     )

@@ -1,4 +1,4 @@
-import { type Authenticator, type AuthenticatorInternals, internals } from '../core/contract.js'
+import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from '../core/contract.js'
 import type { Observer } from '../core/reporting.js'
 import { ClientCertConfigError } from '../errors.js'
 import { ChannelCounts, processInstruments } from './channel-counts.js'
@@ -84,6 +84,3 @@ function namedOf(where: string, given: Authenticators): [name: string, authentic
     `${where}: expected an authenticator, or several by name — ${where}(…, createAuthenticator({ … }))`,
   )
 }
-
-const isAuthenticator = (value: unknown): value is AuthenticatorInternals =>
-  typeof value === 'object' && value !== null && internals in value

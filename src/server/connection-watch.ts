@@ -1,6 +1,7 @@
 import { type AuthenticatorInternals, internals } from '../core/contract.js'
 import { type AnyClientCertError, deny } from '../errors.js'
 import { limits } from '../limits.js'
+import { momentOrNone } from '../moment.js'
 
 /** Something that stays open as long as an identity holds. */
 export interface Watched {
@@ -135,11 +136,7 @@ class ConnectionWatch {
 
   /** Milliseconds since 1970; NaN, after which everything is due, where the application's clock throws. */
   clock(): number {
-    try {
-      return this.#authenticator[internals].settings.now()
-    } catch {
-      return Number.NaN
-    }
+    return momentOrNone(this.#authenticator[internals].settings)
   }
 }
 

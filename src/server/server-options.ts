@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
-import { type Authenticator, type AuthenticatorInternals, internals } from '../core/contract.js'
+import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from '../core/contract.js'
 import { ClientCertConfigError } from '../errors.js'
 import { nameList } from './ca-names.js'
 import { safeAlpnCallback, safeSniCallback } from './handshake-callbacks.js'
@@ -45,7 +45,7 @@ export function tlsServerOptions<T extends TlsOptions & AdvertiseOption>(
   authenticator: Authenticator,
   options: T,
 ): TlsServerOptions<T> {
-  if (!(typeof authenticator === 'object' && authenticator !== null && internals in authenticator)) {
+  if (!isAuthenticator(authenticator)) {
     throw new ClientCertConfigError(
       'tlsServerOptions: the first argument is the authenticator — tlsServerOptions(auth, { key, cert })',
     )

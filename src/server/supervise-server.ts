@@ -1,5 +1,5 @@
 import { maxHeaderSize } from 'node:http'
-import { type Authenticator, type AuthenticatorInternals, internals } from '../core/contract.js'
+import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from '../core/contract.js'
 import { markUpgradeGuarded, unmarkUpgradeGuarded, upgradeGuardOf } from '../core/upgraded-servers.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { sharedMap } from '../shared.js'
@@ -151,7 +151,7 @@ function digest(server: SupervisedServer, authenticator: Authenticator, options:
   const refuse = (reason: string) => new ClientCertConfigError(`${where}: ${reason}`)
   if (typeof server?.emit !== 'function' || typeof server.once !== 'function')
     throw refuse('the first argument is the server — superviseServer(server, auth)')
-  if (!(typeof authenticator === 'object' && authenticator !== null && internals in authenticator))
+  if (!isAuthenticator(authenticator))
     throw refuse('the second argument is the authenticator — superviseServer(server, auth)')
   if (supervised.has(server)) throw refuse('this server is supervised already — one call for each server')
   refuseUnknownOptions(where, options, ['credentials', 'refuseConnections', 'onIdentityEnd', 'upgrades', 'log'])

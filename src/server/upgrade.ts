@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { anchoredBy } from '../core/claims.js'
-import { type Authenticator, type AuthenticatorInternals, internals } from '../core/contract.js'
+import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from '../core/contract.js'
 import type { Decision } from '../core/decision.js'
 import { guardDecision, recordDecision } from '../core/guard.js'
 import { answering, problemOf, type ResponseOptions, sendProblem } from '../core/responses.js'
@@ -76,7 +76,7 @@ function digest(server: UpgradingServer, authenticator: Authenticator, options: 
   if (typeof server?.emit !== 'function' || typeof server.listenerCount !== 'function') {
     throw new ClientCertConfigError(`${where}: the first argument is the server — ${where}(server, authenticator)`)
   }
-  if (!(typeof authenticator === 'object' && authenticator !== null && internals in authenticator)) {
+  if (!isAuthenticator(authenticator)) {
     throw new ClientCertConfigError(
       `${where}: the second argument is the authenticator — ${where}(server, authenticator)`,
     )
