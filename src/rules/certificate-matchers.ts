@@ -47,11 +47,8 @@ export function fingerprintOf(rule: string, operand: unknown): string {
  */
 export function publicKeyPin(sha256: string): Rule {
   const written = operandOf('publicKeyPin', sha256)
-  const pin = written.trim().replace(/^sha256\/{1,2}/i, '')
-  const hex = pin.replace(/[:\s]/g, '')
-  const octets = /^[0-9a-fA-F]{64}$/.test(hex) ? Buffer.from(hex, 'hex') : Buffer.from(pin, 'base64')
-  const wanted = octets.toString('base64')
-  if (octets.length !== 32 || (wanted !== pin && octets.toString('hex') !== hex.toLowerCase())) {
+  const wanted = pinOf(written.trim())
+  if (wanted === undefined) {
     throw new ClientCertConfigError(
       `${call('publicKeyPin', written)} is not SHA-256 in base64 (44 characters) or hexadecimal — openssl x509 -in client.pem -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64`,
     )
@@ -65,6 +62,21 @@ export function publicKeyPin(sha256: string): Rule {
     },
     { bindsIssuer: true },
   )
+}
+
+/**
+ * The pin in base64, or nothing. One pin in 64 begins with a "/" of its own, so "sha256//" in front of it is read as curl's prefix and as the
+ * RFC's with the pin's first character: the length says which, as only one of the two leaves 32 octets.
+ */
+function pinOf(written: string): string | undefined {
+  for (const prefix of [/^/, /^sha256\//i, /^sha256\/\//i]) {
+    const pin = written.replace(prefix, '')
+    const hex = pin.replace(/[:\s]/g, '')
+    if (/^[0-9a-f]{64}$/i.test(hex)) return Buffer.from(hex, 'hex').toString('base64')
+    const octets = Buffer.from(pin, 'base64')
+    if (octets.length === 32 && octets.toString('base64') === pin) return pin
+  }
+  return undefined
 }
 
 /**

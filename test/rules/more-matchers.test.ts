@@ -456,6 +456,18 @@ describe('I-02: issuedBy', () => {
 })
 
 describe('keys, usages and times', () => {
+  test('a pin that begins or ends like its prefix is read whole, whatever prefix it has', () => {
+    const pins = ['/', '//', 'sha256/', 'sha256//', 'A'].map((start) => `${start.padEnd(42, 'b')}A=`)
+    for (const pin of pins) {
+      const hex = Buffer.from(pin, 'base64').toString('hex')
+      for (const given of [pin, `sha256/${pin}`, `sha256//${pin}`, hex]) {
+        expect(rules.publicKeyPin(given).description).toBe(`publicKeyPin("${pin}")`)
+      }
+      for (const given of [`sha256///${pin}`, `/${pin}`, `sha256${pin}`, `sha256/sha256/${pin}`, pin.slice(1)])
+        expect(thrownBy(() => rules.publicKeyPin(given))).toMatch(/is not SHA-256/)
+    }
+  })
+
   test('publicKeyPin: base64, RFC 7469 and hexadecimal; the key stays over a renewal', async () => {
     const alice = await pki.issue()
     const identity = await identityOf(alice, { trust: pki.trust })
