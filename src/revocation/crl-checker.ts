@@ -1,4 +1,4 @@
-import type { Description } from '../description.js'
+import { type Description, shownUrl } from '../description.js'
 import { quote } from '../help.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import { warn } from '../warn.js'
@@ -49,7 +49,7 @@ class CrlChecker implements ManagedChecker {
 
   constructor(settings: CrlSettings) {
     const { files, directory, urls, fromCertificate, maxAge } = settings
-    const places = [...files, ...(directory === undefined ? [] : [directory]), ...urls]
+    const places = [...files, ...(directory === undefined ? [] : [directory]), ...urls.map(shownUrl)]
     this.#settings = settings
     this.name = nameOf(fromCertificate ? [...places, 'what certificates name'] : places)
     this.leafOnly = settings.leafOnly

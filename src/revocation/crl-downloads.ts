@@ -1,3 +1,4 @@
+import { shownUrl } from '../description.js'
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
 import type { Certificate } from '../x509/certificate.js'
@@ -165,11 +166,12 @@ export class CrlDownloads {
     try {
       const request = { url, accept: 'application/pkix-crl', maximumBytes, configured: isConfigured }
       const { bytes } = await this.#fetcher.fetch(request)
-      const known = await know(quote(url), url, parseCrls(quote(url), bytes), this.#holdings.offeredBy(url))
+      const shown = quote(shownUrl(url))
+      const known = await know(shown, shownUrl(url), parseCrls(shown, bytes), this.#holdings.offeredBy(url))
       if (this.#isClosed) return
       this.#holdings.offer(url, known)
       this.#succeeded(download, Math.min(...known.map(({ crl }) => freshUntil(crl, this.#settings.maxAge))) - now())
-      this.#reports.loaded(url, known)
+      this.#reports.loaded(shownUrl(url), known)
     } catch (cause) {
       if (!this.#isClosed) this.#failed(download, cause as Error)
     }
@@ -194,8 +196,8 @@ export class CrlDownloads {
     download.failures++
     download.dueAt = this.#settings.now() + backoff(download.failures)
     download.neededAt = download.dueAt
-    if (download.isConfigured) this.#reports.failed(download.url, error)
-    else publish({ type: 'crl-failed', where: download.url, error })
+    if (download.isConfigured) this.#reports.failed(shownUrl(download.url), error)
+    else publish({ type: 'crl-failed', where: shownUrl(download.url), error })
   }
 }
 

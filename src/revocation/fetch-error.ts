@@ -1,3 +1,4 @@
+import { shownUrl } from '../description.js'
 import { quote } from '../help.js'
 import { muteStack } from '../stack.js'
 
@@ -40,7 +41,7 @@ export type FetchFailure =
 export type FetchPhase = 'line' | 'dns' | 'connect' | 'tls' | 'headers' | 'body'
 
 export interface FetchFailureDetail {
-  /** The URL, quoted and cut. */
+  /** The URL, quoted and cut, without its query, which may hold a key. */
   readonly url: string
   /** The fact, in words. What a peer had a say in is quoted and cut. */
   readonly reason: string
@@ -65,14 +66,14 @@ export class FetchError extends Error {
   readonly failure: FetchFailure
   readonly detail: FetchFailureDetail
 
-  /** @param url as it was given; it is quoted here */
+  /** @param url as it was given; it is quoted here, without its query */
   constructor(
     failure: FetchFailure,
     url: string,
     reason: string,
     { cause, ...facts }: Omit<FetchFailureDetail, 'url' | 'reason'> & { cause?: unknown } = {},
   ) {
-    const quoted = quote(url)
+    const quoted = quote(shownUrl(url))
     const unmute = muteStack()
     super(`${quoted} was not fetched: ${reason}`, cause === undefined ? undefined : { cause })
     unmute()

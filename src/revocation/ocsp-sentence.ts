@@ -1,3 +1,4 @@
+import { shownUrl } from '../description.js'
 import { quote } from '../help.js'
 import type { CertificateStatus } from './certificate-status.js'
 import type { OcspFlaw } from './ocsp-answer.js'
@@ -25,22 +26,22 @@ const fixes: { readonly [F in OcspFlaw]: string } = {
 export function sentenceFor(url: string, flaw: OcspFlaw, reason: string, contentType: string | undefined): string {
   const isForeign = flaw === 'malformed' && contentType !== undefined && contentType !== 'application/ocsp-response'
   const type = isForeign ? ` (it says ${quote(contentType)})` : ''
-  return `OCSP responder ${quote(url)}: ${reason}${type} — ${fixes[flaw]}`
+  return `OCSP responder ${quote(shownUrl(url))}: ${reason}${type} — ${fixes[flaw]}`
 }
 
 /** Signed, and no more than that (RFC 6960 §2.2). */
 export const notKnown = (url: string): string =>
-  `OCSP responder ${quote(url)} does not know this certificate — does it have what this CA has issued?`
+  `OCSP responder ${quote(shownUrl(url))} does not know this certificate — does it have what this CA has issued?`
 
 export const replayed = (url: string, thisUpdate: number, seen: number): string =>
-  `OCSP responder ${quote(url)}: its answer is of ${instant(thisUpdate)}, and one of ${instant(seen)} was seen before — a replay, or one of several responders lags behind`
+  `OCSP responder ${quote(shownUrl(url))}: its answer is of ${instant(thisUpdate)}, and one of ${instant(seen)} was seen before — a replay, or one of several responders lags behind`
 
 export const nobodyToAsk = (issuer: string): string =>
   `no OCSP responder is configured for ${quote(issuer)}, and its certificate names none over http — responder: has to name it, or leafOnly: true where only clients have one`
 
 export function delegateIs(url: string, delegate: string, status: CertificateStatus): string {
   const what = status.status === 'unknown' ? `of unknown status (${status.reason})` : status.status
-  return `OCSP responder ${quote(url)}: its delegate ${quote(delegate)} is ${what} — have the CA certify another one`
+  return `OCSP responder ${quote(shownUrl(url))}: its delegate ${quote(delegate)} is ${what} — have the CA certify another one`
 }
 
 export const wasClosed = 'the OCSP checker was closed'

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { crl } from '../../src/revocation/crl-checker.js'
 import type { CrlOptions } from '../../src/revocation/crl-options.js'
@@ -128,6 +129,29 @@ describe('crl({ urls })', () => {
     await server.misbehave(undefined)
     await timers.pass(2 * minute, clock)
     await until(async () => (await verdict(alice)) === 'accepted')
+  })
+
+  test('a key in the query of an address is sent, and is in no event, warning, reason or description', async () => {
+    const timers = heldTimers()
+    const server = await startResponder({ answer: await published({ end: 2 * hour }), fault: 'server-error' })
+    const urls = `${server.url}/ca.crl?sv=2026&sig=s3cret`
+    const { verdict, help, clock, checker, auth } = from(server, { urls })
+    const said = [checker.name, JSON.stringify(auth.describe())]
+    expect(await verdict(alice)).toBe('REVOCATION_UNKNOWN')
+    said.push(await help(alice))
+    await server.misbehave(undefined)
+    await timers.pass(2 * minute, clock)
+    await until(async () => (await verdict(alice)) === 'accepted')
+    await server.misbehave('not-found')
+    await timers.pass(2 * hour, clock)
+    await until(async () => (await verdict(alice)) === 'REVOCATION_UNKNOWN')
+    said.push(await help(alice), await checker.ready().then(String, String))
+    await until(() => events.some(({ type }) => type === 'crl-ended'))
+    said.push(inspect(events, { depth: 9, showHidden: true }), ...failures())
+    expect(new Set(server.requests.map(({ path }) => path))).toEqual(new Set(['/ca.crl?sv=2026&sig=s3cret']))
+    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['crl-failed', 'crl-loaded', 'crl-ended']))
+    for (const text of said) expect(text).toContain('/ca.crl?…')
+    expect([...said, ...warnings].join('\n')).not.toMatch(/s3cret|2026&/)
   })
 
   test.each<[string, { answer: () => Promise<Uint8Array>; fault?: 'not-found' }]>([

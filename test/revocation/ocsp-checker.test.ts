@@ -294,6 +294,22 @@ describe('answers', () => {
     expect((await it.ask()).status).toBe('good')
   })
 
+  test('a key in the query of a responder is sent, and is in no reason', async () => {
+    const it = scene({ responder: `${responderUrl}?key=s3cret` })
+    const replies = [
+      it.says(single({ status: unknown })),
+      errorResponse(6),
+      Buffer.from('<html>'),
+      new FetchError('timeout', `${responderUrl}?key=s3cret`, 'no answer'),
+    ]
+    for (const reply of replies) {
+      it.reply = reply
+      expect(reasonOf(await it.ask())).toContain('"http://ocsp.test/?…"')
+      it.time += 10 * second
+    }
+    expect(new Set(it.requests.map(({ url }) => url))).toEqual(new Set([`${responderUrl}?key=s3cret`]))
+  })
+
   test.each<[string, Uint8Array | Error, string]>([
     ['unreachable', down, 'OCSP: "http://ocsp.test/" was not fetched: connection refused'],
     [
