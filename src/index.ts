@@ -60,6 +60,17 @@ export { crl } from './revocation/crl-checker.js'
 export type { CrlOptions } from './revocation/crl-options.js'
 export type { DenyEntry } from './revocation/deny-entries.js'
 export { type DenyList, type DenyListOptions, denyList } from './revocation/deny-list.js'
+export {
+  createDocumentFetcher,
+  type DocumentFetcher,
+  type DocumentRequest,
+  FetchError,
+  type FetchedDocument,
+  type FetcherOptions,
+  type FetchFailure,
+  type FetchFailureDetail,
+  type FetchPhase,
+} from './revocation/document-fetcher.js'
 export type { CrlSummary, RevocationEvent } from './revocation/events.js'
 export { firstDefinite } from './revocation/first-definite.js'
 export { ocsp } from './revocation/ocsp-checker.js'

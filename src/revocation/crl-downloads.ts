@@ -56,11 +56,12 @@ export class CrlDownloads {
   #isClosed = false
 
   constructor(settings: CrlSettings, holdings: CrlHoldings, reports: CrlReports) {
-    const { allowHosts, allowPrivateNetworks, timeoutMilliseconds, urls, now } = settings
+    const { allowHosts, allowPrivateNetworks, ca, timeoutMilliseconds, urls, now } = settings
     this.#settings = settings
     this.#holdings = holdings
     this.#reports = reports
-    this.#fetcher = createDocumentFetcher({ allowHosts, allowPrivateNetworks, timeoutMilliseconds, now })
+    const fetching = { allowHosts, allowPrivateNetworks, timeoutMilliseconds, now }
+    this.#fetcher = createDocumentFetcher(ca === undefined ? fetching : { ...fetching, ca })
     this.#configured = urls.map((url) => newDownload(url, true))
     this.started = this.#refreshDue()
   }
@@ -94,7 +95,7 @@ export class CrlDownloads {
   reasonFor({ certificate }: StatusQuestion): SentenceHalves | undefined {
     const asked = [...this.#namedBy(certificate).map(({ download }) => download), ...this.#configured]
     const error = asked.find((download) => download.error !== undefined)?.error
-    if (error instanceof FetchError) return halvesOf(error, 'make it reachable from here, or crl({ files })')
+    if (error instanceof FetchError) return halvesOf(error, fixFor(error))
     return error && { ...halvesOf(error, ''), fix: 'is that where the CA publishes its CRL?' }
   }
 
@@ -200,6 +201,11 @@ export class CrlDownloads {
     else publish({ type: 'crl-failed', where: shownUrl(download.url), error })
   }
 }
+
+const fixFor = ({ failure }: FetchError) =>
+  failure === 'tls'
+    ? 'is it the right server? crl({ ca }) says who vouches for it, where no public CA does'
+    : 'make it reachable from here, or crl({ files })'
 
 const isDue = ({ dueAt, neededAt }: Download, at: number) => !(Math.min(dueAt, neededAt) > at)
 

@@ -3,6 +3,7 @@ import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } f
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
 import { configuredUrl } from './fetch-url.js'
+import { certificatesOf, type FetcherOptions, fingerprintsOf } from './fetcher-options.js'
 
 /** Where CRLs come from. At least one of `files`, `directory`, `urls` and `fromCertificate` has to be said. */
 export interface CrlOptions {
@@ -21,6 +22,8 @@ export interface CrlOptions {
   allowHosts?: readonly string[]
   /** Networks in CIDR notation that addresses to fetch from may lie in although they are not public: `10.20.0.0/16`. */
   allowPrivateNetworks?: readonly string[]
+  /** Certificates, PEM or DER, that https servers of CRLs are verified with, instead of the public roots Node knows. Clients are never verified with them. */
+  ca?: FetcherOptions['ca']
   /** Ask about the end entity only. Default: about every certificate of the path but the anchor, as RFC 5280 §6.1.3 (a)(3) does. */
   leafOnly?: boolean
   /** Seconds after its thisUpdate for which a CRL is believed, where that is earlier than its nextUpdate. Default: nextUpdate alone decides. */
@@ -43,6 +46,7 @@ export const crlOptionNames: readonly (keyof CrlOptions)[] = [
   'fromCertificate',
   'allowHosts',
   'allowPrivateNetworks',
+  'ca',
   'leafOnly',
   'maxAge',
   'watch',
@@ -58,6 +62,8 @@ export interface CrlSettings {
   readonly fromCertificate: boolean
   readonly allowHosts: readonly string[]
   readonly allowPrivateNetworks: readonly string[]
+  /** PEM. */
+  readonly ca: readonly string[] | undefined
   readonly leafOnly: boolean
   /** Milliseconds. */
   readonly maxAge: number
@@ -89,6 +95,7 @@ export function resolveCrlOptions(options: CrlOptions): CrlSettings {
     fromCertificate: flag('fromCertificate', fromCertificate),
     allowHosts: texts('allowHosts', options.allowHosts),
     allowPrivateNetworks: texts('allowPrivateNetworks', options.allowPrivateNetworks),
+    ca: options.ca === undefined ? undefined : certificatesOf('crl: ca', options.ca),
     leafOnly: flag('leafOnly', leafOnly),
     maxAge: maxAge * 1000,
     watch: flag('watch', watch),
@@ -103,7 +110,7 @@ export function resolveCrlOptions(options: CrlOptions): CrlSettings {
 
 /** Which CRLs there are is the CAs' doing, and no part of it. */
 export function describeCrl(settings: CrlSettings): Description {
-  const { files, directory, urls, maxAge, watch, now: ignored, ...others } = settings
+  const { files, directory, urls, ca, maxAge, watch, now: ignored, ...others } = settings
   const hasFiles = files.length > 0 || directory !== undefined
   return {
     kind: 'crl',
@@ -111,6 +118,7 @@ export function describeCrl(settings: CrlSettings): Description {
     hasFiles,
     watch: hasFiles ? watch : undefined,
     urls: urls.map(shownUrl),
+    ca: ca && fingerprintsOf(ca),
     maxAgeSeconds: Number.isFinite(maxAge) ? maxAge / 1000 : null,
     ...others,
   }
@@ -119,7 +127,7 @@ export function describeCrl(settings: CrlSettings): Description {
 const example = "crl({ files: './clients.crl' })"
 
 function checkSources(settings: CrlSettings): void {
-  const { files, directory, urls, fromCertificate, allowHosts, allowPrivateNetworks } = settings
+  const { files, directory, urls, fromCertificate, allowHosts, allowPrivateNetworks, ca } = settings
   if (files.length + urls.length === 0 && directory === undefined && !fromCertificate) {
     throw refuse(`no source of CRLs — ${example}, or directory, urls, fromCertificate`)
   }
@@ -132,6 +140,10 @@ function checkSources(settings: CrlSettings): void {
     throw refuse('allowHosts is about the addresses in certificates — add fromCertificate: true')
   if (!fromCertificate && urls.length === 0 && allowPrivateNetworks.length > 0)
     throw refuse('allowPrivateNetworks is about CRLs that are fetched — add urls, or fromCertificate: true')
+  if (!fromCertificate && urls.length === 0 && ca !== undefined)
+    throw refuse(
+      'ca is about https servers that CRLs are fetched from — add urls, or fromCertificate: true; who issues clients, trust says',
+    )
 }
 
 /** One text or a list of them; an empty list is a mistake, like an empty text. */

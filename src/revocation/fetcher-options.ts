@@ -83,7 +83,7 @@ export function resolveFetcherOptions(options: FetcherOptions): FetcherSettings 
       0,
       60_000,
     ),
-    ca: options.ca === undefined ? undefined : certificatesOf(options.ca),
+    ca: options.ca === undefined ? undefined : certificatesOf('ca', options.ca),
     now,
     lookup,
   }
@@ -92,7 +92,7 @@ export function resolveFetcherOptions(options: FetcherOptions): FetcherSettings 
 export function describeFetcher({ ca, now, lookup, ...others }: FetcherSettings): Description {
   return {
     kind: 'fetcher',
-    ca: ca?.flatMap((pem) => parseBundle('ca', pem, 'pinned').map(({ fingerprint }) => fingerprint)),
+    ca: ca && fingerprintsOf(ca),
     clock: now === Date.now ? 'system' : 'custom',
     lookup: lookup === resolveHost ? 'system' : 'custom',
     ...others,
@@ -110,13 +110,18 @@ function integer(name: string, value: number, least: number, most: number): numb
   throw new ClientCertConfigError(`${name}: expected a whole number from ${least} to ${most}, got ${String(value)}`)
 }
 
-/** Node passes over what it cannot read in `ca`: it is read here first. */
-function certificatesOf(ca: NonNullable<FetcherOptions['ca']>): readonly string[] {
+/** SHA-256 of each, for a description. */
+export const fingerprintsOf = (ca: readonly string[]): readonly string[] =>
+  ca.flatMap((pem) => parseBundle('ca', pem, 'pinned').map(({ fingerprint }) => fingerprint))
+
+/** PEM of each. Node passes over what it cannot read in `ca`: it is read here first. Throws {@link ClientCertConfigError}. */
+export function certificatesOf(where: string, ca: NonNullable<FetcherOptions['ca']>): readonly string[] {
   const parts = Array.isArray(ca) ? ca : [ca]
-  if (parts.length === 0) throw new ClientCertConfigError('ca: is an empty list — leave it out for the public roots')
+  if (parts.length === 0)
+    throw new ClientCertConfigError(`${where}: is an empty list — leave it out for the public roots`)
   return parts.flatMap((part: unknown) => {
     if (typeof part !== 'string' && !(part instanceof Uint8Array))
-      throw new ClientCertConfigError(`ca: expected PEM text or DER octets, got ${typeof part}`)
-    return parseBundle('ca', part, 'pinned').map(({ der }) => formatPem('CERTIFICATE', der))
+      throw new ClientCertConfigError(`${where}: expected PEM text or DER octets, got ${typeof part}`)
+    return parseBundle(where, part, 'pinned').map(({ der }) => formatPem('CERTIFICATE', der))
   })
 }

@@ -5,8 +5,9 @@ import { parseBundle } from '../trust/trust-bundle.js'
 import type { CertIdHash } from '../x509/ocsp-request.js'
 import { type CertificateChecker, isCertificateChecker } from './certificate-status.js'
 import { describeChecker } from './checker.js'
-import { createDocumentFetcher, type DocumentFetcher } from './document-fetcher.js'
+import { createDocumentFetcher, type DocumentFetcher, type FetcherOptions } from './document-fetcher.js'
 import { configuredUrl } from './fetch-url.js'
+import { certificatesOf } from './fetcher-options.js'
 import type { OcspPolicy } from './ocsp-answer.js'
 
 /** The issuer of a certificate that is asked about. */
@@ -66,7 +67,9 @@ export interface OcspOptions {
   delegates?: 'nocheck' | 'unchecked' | CertificateChecker
   /** From the request to the last octet of the answer. Default 3,000. */
   timeoutMilliseconds?: number
-  /** Fetches for several checkers, with their hosts and networks: `allowHosts`, `allowPrivateNetworks` and `timeoutMilliseconds` are its own then. */
+  /** Certificates, PEM or DER, that https responders are verified with, instead of the public roots Node knows. Clients are never verified with them. */
+  ca?: FetcherOptions['ca']
+  /** Fetches for several checkers: `allowHosts`, `allowPrivateNetworks`, `timeoutMilliseconds` and `ca` are its own then. */
   fetcher?: DocumentFetcher
   /** Milliseconds since 1970. Default `Date.now`. */
   now?: () => number
@@ -87,6 +90,7 @@ const optionNames: readonly (keyof OcspOptions)[] = [
   'responderCertificates',
   'delegates',
   'timeoutMilliseconds',
+  'ca',
   'fetcher',
   'now',
 ]
@@ -269,8 +273,8 @@ function respondersOf({ responderCertificates }: OcspOptions): OcspPolicy['respo
 }
 
 function fetcherOf(options: OcspOptions): DocumentFetcher {
-  const { fetcher, allowHosts, allowPrivateNetworks, timeoutMilliseconds, now } = options
-  const given = { allowHosts, allowPrivateNetworks, timeoutMilliseconds }
+  const { fetcher, allowHosts, allowPrivateNetworks, timeoutMilliseconds, ca, now } = options
+  const given = { allowHosts, allowPrivateNetworks, timeoutMilliseconds, ca: ca && certificatesOf('ocsp: ca', ca) }
   const own = Object.entries(given).filter(([, value]) => value !== undefined)
   if (fetcher === undefined) return createDocumentFetcher(Object.fromEntries([...own, ...(now ? [['now', now]] : [])]))
   if (typeof fetcher?.fetch !== 'function')

@@ -131,6 +131,20 @@ describe('crl({ urls })', () => {
     await until(async () => (await verdict(alice)) === 'accepted')
   })
 
+  test('an https address of a private CA is fetched from where `ca` vouches for its server, and from nowhere else', async () => {
+    const operators = await createTestPki()
+    const { tls } = await operators.server()
+    const server = await startResponder({ answer: await published({ revoked: [bob] }), tls })
+    const untold = from(server)
+    expect(await untold.verdict(alice)).toBe('REVOCATION_UNKNOWN')
+    expect(await untold.help(alice)).toMatch(/no TLS with its host.*crl\(\{ ca \}\) says who/)
+    expect(await from(server, { ca: pki.trust }).verdict(alice)).toBe('REVOCATION_UNKNOWN')
+    expect(count(server)).toBe(0)
+    const told = from(server, { ca: operators.trust })
+    expect([await told.verdict(alice), await told.verdict(bob)]).toEqual(['accepted', 'REVOKED'])
+    expect(told.auth.describe().policyHash).not.toBe(untold.auth.describe().policyHash)
+  })
+
   test('a key in the query of an address is sent, and is in no event, warning, reason or description', async () => {
     const timers = heldTimers()
     const server = await startResponder({ answer: await published({ end: 2 * hour }), fault: 'server-error' })

@@ -10,8 +10,10 @@ import { closing } from '../support/revocation.js'
 const at = temporaryFolder()
 const file = at('good.crl')
 
+const { crl: issueCrl, trust } = await createTestPki()
+
 beforeAll(async () => {
-  writeFileSync(file, (await (await createTestPki()).crl()).pem)
+  writeFileSync(file, (await issueCrl()).pem)
 })
 
 describe('crl(): what may be written', () => {
@@ -63,6 +65,18 @@ describe('crl(): what may be written', () => {
       says: 'allowPrivateNetworks is about CRLs that are fetched — add urls, or fromCertificate: true',
     },
     {
+      name: 'a CA of https servers with files only',
+      given: { files: file, ca: trust },
+      says: 'ca is about https servers that CRLs are fetched from — add urls, or fromCertificate: true',
+    },
+    { name: 'a path for a CA', given: { urls: 'https://crl.corp/', ca: './ca.pem' }, says: 'ca: line 1: text outside' },
+    { name: 'no CA at all', given: { urls: 'https://crl.corp/', ca: [] }, says: 'ca: is an empty list' },
+    {
+      name: 'a CA that is a number',
+      given: { urls: 'https://crl.corp/', ca: [5] },
+      says: 'ca: expected PEM text or DER',
+    },
+    {
       name: 'the whole internet as private network',
       given: { urls: 'http://crl.corp/', allowPrivateNetworks: ['0.0.0.0/0'] },
       says: 'is wider than any private network',
@@ -111,6 +125,7 @@ describe('crl(): what may be written', () => {
       fromCertificate: true,
       allowHosts: ['crl.corp'],
       allowPrivateNetworks: ['10.0.0.0/8'],
+      ca: trust,
       leafOnly: true,
       maxAge: 3_600,
       watch: false,

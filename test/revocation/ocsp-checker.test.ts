@@ -2,8 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import { limits } from '../../src/limits.js'
 import { resolveProfile } from '../../src/path/profile.js'
 import type { CertificateChecker, CertificateStatus } from '../../src/revocation/certificate-status.js'
-import { FetchError } from '../../src/revocation/document-fetcher.js'
+import { createDocumentFetcher, FetchError } from '../../src/revocation/document-fetcher.js'
 import { type OcspOptions, ocsp } from '../../src/revocation/ocsp-checker.js'
+import { createTestPki } from '../../src/testing.js'
 import {
   delegate,
   errorResponse,
@@ -15,10 +16,12 @@ import {
   type SinglePlan,
   unknown,
 } from '../support/ocsp-forge.js'
-import { alice, ca, certIdOfForged, responderUrl, scene } from '../support/ocsp-scene.js'
+import { alice, ca, certIdOfForged, questionAbout, responderUrl, scene, strict } from '../support/ocsp-scene.js'
 import { extKeyUsage, oid, primitive, sequence } from '../support/path-der.js'
 import { forge, fromNoon, noon } from '../support/path-forge.js'
 import { thrownBy } from '../support/pki.js'
+import { startResponder } from '../support/responder.js'
+import { closing } from '../support/revocation.js'
 
 const [second, minute, hour] = [1000, 60_000, 3_600_000]
 const at = noon.getTime()
@@ -97,6 +100,17 @@ describe('options', () => {
       /responderCertificates/,
     ],
     ['a fetcher that is none', { responder: responderUrl, fetcher: {} }, /fetcher is a object/],
+    ['a path for ca', { responder: responderUrl, ca: './ca.pem' }, /ocsp: ca: line 1: text outside of a block/],
+    [
+      'ca that is a number',
+      { responder: responderUrl, ca: 5 },
+      /ocsp: ca: expected PEM text or DER octets, got number/,
+    ],
+    [
+      'ca beside a fetcher',
+      { responder: responderUrl, fetcher: scene().fetcher, ca: Buffer.from(ca.der) },
+      /ca is the fetcher's business/,
+    ],
     [
       'hosts beside a fetcher',
       { responder: responderUrl, fetcher: scene().fetcher, allowHosts: ['a.example'] },
@@ -104,6 +118,22 @@ describe('options', () => {
     ],
   ])('%s is refused at construction', (_, options, message) => {
     expect(thrownBy(() => ocsp(options as OcspOptions))).toMatch(message)
+  })
+
+  test('an https responder of a private CA is asked where `ca` vouches for it, and not where it does not', async () => {
+    const operators = await createTestPki()
+    const { tls } = await operators.server()
+    const answer = respond(certIdOfForged(alice, ca), ca)
+    const { url, requests } = await startResponder({ answer, tls, contentType: 'application/ocsp-response' })
+    const ask = async (options: Partial<OcspOptions>) => {
+      const checker = closing(ocsp({ responder: `${url}/`, now: () => at, ...options }))
+      return checker.statusOf(questionAbout(alice, ca, at, strict))
+    }
+    expect(reasonOf(await ask({}))).toMatch(/was not fetched: no TLS with its host/)
+    expect(reasonOf(await ask({ ca: (await createTestPki()).trust }))).toMatch(/no TLS with its host/)
+    expect(requests).toHaveLength(0)
+    expect((await ask({ ca: operators.trust })).status).toBe('good')
+    expect((await ask({ fetcher: createDocumentFetcher({ ca: operators.trust }) })).status).toBe('good')
   })
 
   test('a responder per issuer; one that names nobody has nobody to ask', async () => {
