@@ -112,7 +112,7 @@ const exposure = new Exposure<Carrier>(
 
 /** Whoever wants to answers: the mount's `onDenied`, the application's error handlers, or we do. */
 async function refuse(denial: Denial, context: DeniedContext, next: NextFunction): Promise<void> {
-  const { error, decision, onDenied } = denial
+  const { error, decision, onDenied, requestId } = denial
   const { request, response } = context
   try {
     if (!isClientCertError(error)) return next(error)
@@ -122,7 +122,7 @@ async function refuse(denial: Denial, context: DeniedContext, next: NextFunction
       if (response.headersSent || response.writableEnded) return
     }
     if (hasErrorHandler(request.app)) next(error)
-    else sendProblem(response, error)
+    else sendProblem(response, error, requestId)
   } catch (thrown) {
     next(thrown)
   }

@@ -95,7 +95,7 @@ function exposeIdentity(context: Context): void {
 }
 
 /** Whoever wants to answers: the mount's `onDenied`, whoever catches the error, or we do. */
-async function refuse({ error, decision, onDenied }: Denial, context: Context): Promise<void> {
+async function refuse({ error, decision, onDenied, requestId }: Denial, context: Context): Promise<void> {
   if (!isClientCertError(error)) throw error
   if (onDenied !== undefined && decision !== undefined) {
     // By way of the context: a body that is set gives 200 where Koa does not know the status from itself.
@@ -105,17 +105,17 @@ async function refuse({ error, decision, onDenied }: Denial, context: Context): 
     const isAnswered = context.res.headersSent || context.respond === false || (context.body ?? undefined) !== undefined
     if (isAnswered) return
   }
-  answerUncaught(context)
+  answerUncaught(context, requestId)
   throw error
 }
 
 /** Koa asks `onerror` where nothing has caught an error. An application that has put its own in place answers itself. */
-function answerUncaught(context: Context): void {
+function answerUncaught(context: Context, requestId: string | undefined): void {
   if (Object.hasOwn(context.app.context, 'onerror') || Object.hasOwn(context, 'onerror')) return
   const inherited = context.onerror
   context.onerror = (error: Error) => {
     if (!isClientCertError(error) || context.headerSent || !context.writable) return inherited.call(context, error)
     context.app.emit('error', error, context)
-    sendProblem(context.res, error)
+    sendProblem(context.res, error, requestId)
   }
 }

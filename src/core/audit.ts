@@ -16,6 +16,8 @@ export interface DecisionDurations {
 export interface AuditEvent {
   /** ISO 8601, UTC. */
   readonly time: string
+  /** What the application calls the request, where the option `requestId` says so: escaped. */
+  readonly requestId?: string
   readonly outcome: Decision['outcome']
   /** False where a mount in report-only mode let the request pass whatever the outcome. */
   readonly enforced: boolean
@@ -60,7 +62,7 @@ export interface DecisionFacts {
 /** Hears an {@link AuditEvent} for every decision, of every authenticator of the process. */
 export const decisionChannel = openChannel<AuditEvent>('decision')
 
-export function auditEvent(decision: Decision, facts: DecisionFacts, names: boolean): AuditEvent {
+export function auditEvent(decision: Decision, facts: DecisionFacts, names: boolean, requestId?: string): AuditEvent {
   const { at, remembered, durations } = facts
   const identity = decision.outcome === 'accepted' ? decision.identity : facts.identity
   const exception = decision.outcome === 'accepted' ? decision.exception : undefined
@@ -70,6 +72,7 @@ export function auditEvent(decision: Decision, facts: DecisionFacts, names: bool
     outcome,
     enforced,
     ...present({
+      requestId,
       code: decision.outcome === 'accepted' ? undefined : decision.error.code,
       fingerprint: identity?.fingerprint ?? facts.fingerprint,
       issuerFingerprint: identity?.issuerCertificate?.fingerprint,

@@ -14,6 +14,7 @@ import type { AnyRequest } from '../source/source.js'
 import { isThenable } from '../thenable.js'
 import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from './contract.js'
 import type { Decision } from './decision.js'
+import { requestIdOf } from './request-id.js'
 import type { Denial, OnDenied } from './responses.js'
 
 /** What one authenticator decided about one request, and under which terms its mount asked. */
@@ -149,7 +150,9 @@ function conclude(
     const facts = { at, remembered: decision.outcome === 'accepted', identity, via: identity?.via, durations }
     authenticator[internals].report(refused, { enforced: !reportOnly, absentPasses: false }, request, facts)
   }
-  return reportOnly ? undefined : { error: answer(error), decision: refused, onDenied }
+  if (reportOnly) return undefined
+  const requestId = requestIdOf(authenticator[internals].settings, request)
+  return { error: answer(error), decision: refused, onDenied, requestId }
 }
 
 function chosen(

@@ -6,10 +6,10 @@ import { LineLimit, withLeftOut } from './line-limit.js'
 export type LogFunction = (line: string, decision: Decision) => void
 
 /** The operator's line for a refusal; undefined for an acceptance. Safe to print: what came from a peer is escaped and bounded. */
-export function lineFor(decision: Decision): string | undefined {
+export function lineFor(decision: Decision, requestId?: string): string | undefined {
   if (decision.outcome === 'accepted') return undefined
   const { code, help } = decision.error
-  return `mtls-identity ${decision.enforced ? '' : '(report-only) '}${code}: ${help}`
+  return `mtls-identity ${decision.enforced ? '' : '(report-only) '}${code}: ${help}${requestId === undefined ? '' : ` (request ${requestId})`}`
 }
 
 /** Writes lines to stderr, one per code and issuer in ten seconds; the next one says how many were left out. */

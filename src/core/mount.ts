@@ -10,6 +10,7 @@ import type { Decision } from './decision.js'
 import { decisionOf, recordDecision } from './guard.js'
 import { type AuthenticatorOptions, optionNames } from './options.js'
 import { passedFacts } from './reporting.js'
+import { requestIdOf } from './request-id.js'
 import { answering, type Denial, type OnDenied, type ResponseOptions } from './responses.js'
 
 /** How one mount of the middleware behaves. The authenticator is shared and knows nothing of it. */
@@ -89,7 +90,8 @@ export function createMount(
       const again = { ...reporting, isToldAgain: !decision.enforced }
       authenticator[internals].report({ ...decision, enforced: true }, again, request, facts)
     }
-    return { error: answer(error), decision, onDenied }
+    const requestId = requestIdOf(authenticator[internals].settings, request)
+    return { error: answer(error), decision, onDenied, requestId }
   }
 
   return (request, response) => {

@@ -18,6 +18,7 @@ import { ExceptionList, type Exceptions } from './exceptions.js'
 import { type LogFunction, stderrLog } from './log.js'
 import { PrincipalMemory, type PrincipalSource, principalSources, type Resolve } from './principal.js'
 import type { DecisionContext, Observer } from './reporting.js'
+import type { RequestId } from './request-id.js'
 
 export type { DecisionContext } from './reporting.js'
 
@@ -72,6 +73,11 @@ export interface AuthenticatorOptions {
   /** Lets `context.audit`, `report()` and the diagnostics channels name subject and issuer. Default false. */
   auditNames?: boolean
   /**
+   * What your application calls a request, of which a client may be told: it is in the operator's line, in audit events, and in the answer to a refusal,
+   * which says nothing else of its reason. What it throws counts as no name.
+   */
+  requestId?: RequestId
+  /**
    * Another policy that decides beside this one, and nothing comes of it but `candidateReport()` and the channel `mtls-identity:candidate`. What
    * is left out is as it is here.
    */
@@ -104,6 +110,7 @@ export const optionNames: readonly (keyof AuthenticatorOptions)[] = [
   'exceptions',
   'onDecision',
   'auditNames',
+  'requestId',
   'candidate',
   'now',
 ]
@@ -128,6 +135,7 @@ export interface Settings {
   readonly exceptions: ExceptionList | undefined
   readonly onDecision: AuthenticatorOptions['onDecision']
   readonly auditNames: boolean
+  readonly requestId: RequestId | undefined
   /** Of our own rooms: metrics and traces. They come and go; the list is replaced. */
   observers: readonly Observer[]
   readonly bursts: Bursts
@@ -145,11 +153,12 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
   }
   refuseUnknownOptions('createAuthenticator', options, optionNames)
   refuseUndefined(options)
-  const { watch = true, source = tlsSocket(), log, onDecision, auditNames = false, now = Date.now } = options
+  const { watch = true, source = tlsSocket(), log, onDecision, auditNames = false, requestId, now = Date.now } = options
   expectType('watch', watch, 'boolean')
   expectType('now', now, 'function')
   expectType('auditNames', auditNames, 'boolean')
   if (onDecision !== undefined) expectType('onDecision', onDecision, 'function')
+  if (requestId !== undefined) expectType('requestId', requestId, 'function')
   if (log !== undefined && log !== false) expectType('log', log, 'function')
   if (typeof source?.read !== 'function')
     throw new ClientCertConfigError('source: expected tlsSocket(), forwardedHeader({ … }) or byPeer({ … })')
@@ -185,6 +194,7 @@ export function resolveOptions(options: AuthenticatorOptions): Settings {
     exceptions: options.exceptions === undefined ? undefined : new ExceptionList(options.exceptions, now),
     onDecision,
     auditNames,
+    requestId,
     observers: [],
     bursts: new Bursts(),
     enforced: undefined,

@@ -9,6 +9,7 @@ import { type AuditEvent, auditEvent, type DecisionDurations, type DecisionFacts
 import type { Bursts } from './bursts.js'
 import type { Decision } from './decision.js'
 import { type LogFunction, lineFor } from './log.js'
+import { type RequestId, requestIdOf } from './request-id.js'
 import { spoofingChannel, tellSpoofing } from './spoofing.js'
 
 /** How a mount wants a decision reported; the decision itself does not depend on it. */
@@ -49,6 +50,7 @@ export interface Listeners {
   readonly log: LogFunction | undefined
   readonly onDecision: ((decision: Decision, context: DecisionContext) => void) | undefined
   readonly auditNames: boolean
+  readonly requestId: RequestId | undefined
   readonly observers: readonly Observer[]
   readonly bursts: Bursts
 }
@@ -66,12 +68,13 @@ export const isAudited = ({ onDecision }: Listeners): boolean =>
 
 /** Tells observers, the operator's log, the application and the audit channel what was decided. */
 export function report(
-  { log, onDecision, auditNames, observers, bursts }: Listeners,
+  listeners: Listeners,
   decision: Decision,
   reporting: Reporting,
   request: AnyRequest | undefined,
   facts: DecisionFacts,
 ): void {
+  const { log, onDecision, auditNames, observers, bursts } = listeners
   if (reporting.refusalsOnly === true && decision.outcome === 'accepted') return
   if (decision.outcome !== 'accepted' && (!reporting.enforced || reporting.absentPasses))
     passedFacts.set(decision, facts)
@@ -85,10 +88,12 @@ export function report(
   if (spoofingChannel.hasSubscribers) quietly(() => tellSpoofing(decision, request))
   const isRefusal = decision.outcome === 'refused' || (decision.outcome === 'absent' && !reporting.absentPasses)
   if (isRefusal && reporting.isToldAgain !== true) quietly(() => bursts.refused(decision, facts, request))
-  if (isRefusal && log !== undefined) quietly(() => log(lineFor(decision) as string, decision))
+  if (isRefusal && log !== undefined) {
+    quietly(() => log(lineFor(decision, requestIdOf(listeners, request)) as string, decision))
+  }
   if (onDecision === undefined && !decisionChannel.hasSubscribers) return
   quietly(() => {
-    const audit = auditEvent(decision, facts, auditNames)
+    const audit = auditEvent(decision, facts, auditNames, requestIdOf(listeners, request))
     if (decisionChannel.hasSubscribers) decisionChannel.publish(audit)
     const { remembered } = facts
     return onDecision?.(decision, request === undefined ? { remembered, audit } : { request, remembered, audit })

@@ -1,6 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions, withAnswer } from '../errors.js'
+import { present } from '../event-channels.js'
 import type { Decision } from './decision.js'
 
 /** HTTP statuses by outcome, 400 to 599; `exposeReason` lets the body name the code. */
@@ -18,6 +19,8 @@ export interface Denial {
   /** What the application's `onDenied` is told; undefined for a mistake of the application, which is an error of its own. */
   readonly decision?: Decision
   readonly onDenied?: OnDenied | undefined
+  /** What the application calls the request. */
+  readonly requestId?: string | undefined
 }
 
 /** Answers a refusal in place of the framework. The context is that of the framework. */
@@ -30,6 +33,8 @@ export interface Problem {
   readonly status: number
   /** Where the mount says `exposeReason`. */
   readonly code?: string
+  /** What the application calls the request (RFC 9457 §3.2), where the authenticator's `requestId` says so: the operator finds the reason by it. */
+  readonly requestId?: string
 }
 
 const responseOptionNames: readonly (keyof ResponseOptions)[] = [
@@ -90,11 +95,12 @@ function kindOf({ code, status }: AnyClientCertError): keyof Omit<ResponseOption
  * A refusal as problem details (RFC 9457). By kind only: to a client, an unknown issuer, a revoked certificate and a rule that did not hold are
  * one and the same, unless the mount says `exposeReason`.
  */
-export function problemOf(error: AnyClientCertError): Problem {
+export function problemOf(error: AnyClientCertError, requestId?: string): Problem {
   const { code, status, message, expose } = error
   const kind = status >= 500 ? 'unchecked' : kindOf(error) === 'absent' ? 'required' : 'refused'
   const title = expose ? message.slice(0, message.indexOf(':')) : message
-  return { type: `urn:problem-type:client-certificate-${kind}`, title, status, ...(expose ? { code } : {}) }
+  const told = present({ code: expose ? code : undefined, requestId })
+  return { type: `urn:problem-type:client-certificate-${kind}`, title, status, ...told }
 }
 
 /** Ends a preflight: nothing but what the application said before. */
@@ -112,11 +118,11 @@ export function prepareAnswer(response: AnyResponse, error: AnyClientCertError):
 type AnyResponse = ServerResponse<IncomingMessage> | Http2ServerResponse<Http2ServerRequest>
 
 /** Answers a refusal: problem details, the header fields that belong to them, and nothing an application said before but CORS and Vary. */
-export function sendProblem(response: AnyResponse, error: AnyClientCertError): void {
+export function sendProblem(response: AnyResponse, error: AnyClientCertError, requestId?: string): void {
   for (const name of response.getHeaderNames()) {
     if (!/^(?:access-control-.*|vary)$/i.test(name)) response.removeHeader(name)
   }
-  const body = Buffer.from(JSON.stringify(problemOf(error)))
+  const body = Buffer.from(JSON.stringify(problemOf(error, requestId)))
   prepareAnswer(response, error)
   response.setHeader('Content-Type', 'application/problem+json')
   response.setHeader('X-Content-Type-Options', 'nosniff')

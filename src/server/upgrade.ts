@@ -5,6 +5,7 @@ import { anchoredBy } from '../core/claims.js'
 import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from '../core/contract.js'
 import type { Decision } from '../core/decision.js'
 import { guardDecision, recordDecision } from '../core/guard.js'
+import { requestIdOf } from '../core/request-id.js'
 import { answering, problemOf, type ResponseOptions, sendProblem } from '../core/responses.js'
 import { markUpgradeGuarded, upgradeGuardOf } from '../core/upgraded-servers.js'
 import { type AnyClientCertError, ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
@@ -141,7 +142,7 @@ async function decideSocket(settings: UpgradeSettings, request: AnyRequest, sock
   const look = await lookAt(settings, request)
   if (socket.destroyed) return
   if (look.error !== undefined) {
-    socket.end(responseText(look.error), () => socket.destroy())
+    socket.end(responseText(look.error, nameOf(settings, request)), () => socket.destroy())
     return
   }
   socket.off('error', ignore)
@@ -159,7 +160,7 @@ async function decideStream(
   const stamp = watchOf(settings.authenticator).stamp()
   const look = await lookAt(settings, request)
   if (response.stream === undefined || response.stream.destroyed) return
-  if (look.error !== undefined) return sendProblem(response, look.error)
+  if (look.error !== undefined) return sendProblem(response, look.error, nameOf(settings, request))
   watch(settings, request, response.stream, look, stamp)
   pass()
 }
@@ -191,8 +192,11 @@ function watch(settings: UpgradeSettings, request: AnyRequest, connection: Duple
   open.add(watched, stamp)
 }
 
-function responseText(error: AnyClientCertError): string {
-  const body = JSON.stringify(problemOf(error))
+const nameOf = ({ authenticator }: UpgradeSettings, request: AnyRequest) =>
+  requestIdOf(authenticator[internals].settings, request)
+
+function responseText(error: AnyClientCertError, requestId: string | undefined): string {
+  const body = JSON.stringify(problemOf(error, requestId))
   const fields = {
     ...error.headers,
     'Content-Type': 'application/problem+json',

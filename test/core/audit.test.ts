@@ -1,6 +1,9 @@
 /** B7: what an audit log hears of every decision. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { afterEach, beforeAll, expect, jest, test } from '@jest/globals'
+import type { RequestId } from '../../src/core/request-id.js'
 import {
   type AuditEvent,
   type AuthenticatorOptions,
@@ -10,6 +13,7 @@ import {
   type RevocationChecker,
   rules,
 } from '../../src/index.js'
+import { limits } from '../../src/limits.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { fromNoon, hour, noon } from '../support/pki.js'
 
@@ -174,4 +178,41 @@ test('without a listener no event is made', async () => {
   await auth.authenticateChain({ certificate: alice.certificate.der, intermediates: [], via: 'tls' })
   spy.mockRestore()
   expect(events).toEqual([])
+})
+
+test.each<[string, RequestId, string | undefined]>([
+  ['a text', ({ headers }) => headers.host, 'a.test'],
+  ['a number', () => 7, '7'],
+  [
+    'one that would break out of a line',
+    () => 'x\r\nforged: yes\u001b[2J\u202e\u2028',
+    'x\\r\\nforged: yes\\u001b[2J\\u202e\\u2028',
+  ],
+  ['an endless one', () => 'x'.repeat(100_000), `${'x'.repeat(limits.quotedCharacters - 1)}…`],
+  ['none', () => undefined, undefined],
+  ['an empty one', () => '', undefined],
+  ['an object', () => ({ toString: () => 'x' }), undefined],
+  [
+    'an exception',
+    () => {
+      throw new Error('no id')
+    },
+    undefined,
+  ],
+])('what the application calls a request is in the event, escaped and short: %s', async (_, requestId, expected) => {
+  const heard: AuditEvent[] = []
+  const lines: string[] = []
+  const auth = createAuthenticator({
+    trust: pki.trust,
+    revocation: 'none',
+    log: (line) => lines.push(line),
+    onDecision: (__, { audit }) => heard.push(audit),
+    requestId,
+  })
+  const request = new IncomingMessage(new Socket())
+  request.headers.host = 'a.test'
+  expect((await auth.authenticate(request)).outcome).toBe('refused')
+  expect(heard).toHaveLength(1)
+  expect(heard[0]?.requestId).toBe(expected)
+  expect(lines[0]?.endsWith(`(request ${expected})`)).toBe(expected !== undefined)
 })

@@ -120,7 +120,11 @@ describe('the hash is the same', () => {
       () => ({ revocation: closing(allowUnknown(ocsp({ responder: 'http://a.test/' }), { because: 'x' })) }),
       () => ({ revocation: closing(allowUnknown(ocsp({ responder: 'http://a.test/' }), { because: 'y' })) }),
     ],
-    ['whoever listens', () => ({}), () => ({ log: () => {}, onDecision: () => {}, auditNames: true })],
+    [
+      'whoever listens',
+      () => ({}),
+      () => ({ log: () => {}, onDecision: () => {}, auditNames: true, requestId: () => 'x' }),
+    ],
     [
       'whatever is warned about beforehand',
       () => ({}),
@@ -357,6 +361,7 @@ describe('the hash differs by', () => {
       'nextStandard',
       'onDecision',
       'auditNames',
+      'requestId',
       'candidate',
     ])
   })

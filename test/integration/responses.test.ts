@@ -5,6 +5,7 @@ import type express from 'express'
 import type { Context } from 'koa'
 import * as forExpress from '../../src/express.js'
 import {
+  type AuditEvent,
   type AuthenticatorOptions,
   createAuthenticator,
   type Decision,
@@ -102,6 +103,41 @@ for (const framework of frameworks) {
             },
           })
         }
+      })
+
+      test('O-04: with what the application calls the request, in the answer, the line and the event, and nowhere else', async () => {
+        const lines: string[] = []
+        const events: AuditEvent[] = []
+        const auth = make({
+          log: (line) => lines.push(line),
+          onDecision: (_, { audit }) => events.push(audit),
+          requestId: ({ id, headers }) => id ?? headers['x-request-id'],
+        })
+        const plan = { mounts: [{ authenticator: auth }], guards: [[rules.commonName('bob')]] } as Plan
+        const port = await serveHttps(auth, framework.listener(plan))
+        const call = (client: TestCredential | undefined, id: string) =>
+          get(port, client, { headers: { 'x-request-id': id } })
+        const hostile = 'x\u001b[2J"\u00a0'.padEnd(600, 'y')
+        for (const [client, body, id] of [
+          [undefined, required, 'a-1'],
+          [stranger, refused, 'b-2'],
+          [alice, refused, 'c-3'],
+          [stranger, refused, hostile],
+        ] as const) {
+          const answer = await call(client, id === hostile ? encodeURI(id) : id)
+          expect(answer.body).toBe(body.replace('}', `,"requestId":${JSON.stringify(events.at(-1)?.requestId)}}`))
+          expect(lines.at(-1)).toMatch(`(request ${events.at(-1)?.requestId})`)
+        }
+        expect(events.map(({ outcome, requestId }) => `${outcome} ${requestId?.slice(0, 9)}`)).toEqual([
+          'absent a-1',
+          'refused b-2',
+          'accepted c-3',
+          'refused c-3',
+          'refused x%1B%5B2J',
+        ])
+        expect(lines.map((line) => line.length < 500)).toEqual([true, true, true, true])
+        expect(seen(await get(port, stranger)).body).toBe(refused)
+        expect(lines.at(-1)).not.toMatch('(request')
       })
 
       test('503 says when to come back', async () => {

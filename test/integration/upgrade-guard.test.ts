@@ -14,6 +14,7 @@ import {
   tlsServerOptions,
   type UpgradeOptions,
 } from '../../src/index.js'
+import type { AnyRequest } from '../../src/source/source.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { Certificate } from '../../src/x509/certificate.js'
 import { connectHttp2, get, handshake } from '../support/clients.js'
@@ -96,6 +97,18 @@ test('a rule is asked too, and its refusal reported', async () => {
   expect(listener).toHaveBeenCalledTimes(1)
 })
 
+test('O-04: what the application calls the request is in the answer, and in no other', async () => {
+  const requestId = ({ headers }: AnyRequest) => headers['x-request-id']
+  const { port } = await serve({ options: { requestId } })
+  const ask = async (headers: Record<string, string>) => {
+    const { answer } = await handshake(port, { client: stranger, headers: { ...upgrading.headers, ...headers } })
+    return JSON.parse(answer.body)
+  }
+  const told = { type: 'urn:problem-type:client-certificate-refused', title: 'client certificate refused', status: 403 }
+  expect(await ask({ 'x-request-id': 'a-1' })).toEqual({ ...told, requestId: 'a-1' })
+  expect(await ask({})).toEqual(told)
+})
+
 test('responses choose statuses and name the code', async () => {
   const { port } = await serve({ upgrade: { responses: { refused: 404, exposeReason: true } } })
   const { answer } = await handshake(port, { client: stranger, ...upgrading })
@@ -135,7 +148,8 @@ test('requests without an upgrade go their usual way, and so does an upgrade nob
 })
 
 test('HTTP/2: CONNECT on a stream is guarded, and the connection goes on', async () => {
-  const auth = createAuthenticator({ trust: pki.trust, revocation: 'none', log: false })
+  const options = { trust: pki.trust, revocation: 'none', log: false } as const
+  const auth = createAuthenticator({ ...options, requestId: ({ headers }) => headers[':authority'] })
   const server = http2.createSecureServer(tlsServerOptions(auth, await serverTls), bare(auth) as never)
   authenticateUpgrade(server, auth)
   const listener = jest.fn((request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => {
@@ -159,7 +173,8 @@ test('HTTP/2: CONNECT on a stream is guarded, and the connection goes on', async
   const own = await connectHttp2(port, { client: alice })
   expect(await ask(own.session)).toEqual([200, 'alice'])
   const other = await connectHttp2(port, { client: stranger })
-  expect((await ask(other.session))[0]).toBe(403)
+  const [status, body] = await ask(other.session)
+  expect([status, JSON.parse(body).requestId]).toEqual([403, 'other.test:443'])
   expect((await other.get()).status).toBe(403)
   expect(listener).toHaveBeenCalledTimes(1)
 })
