@@ -200,8 +200,10 @@ class CandidatePaths {
     const { profile } = this.#inputs
     const issuers = this.#inOrder(certificate)
     if (issuers.length === 0 || this.#length() < profile.maxIntermediates) return issuers
-    this.#fail({ error: tooLong(profile), rank: 0 })
-    return []
+    // No more that count; those that do not may still lead to an anchor.
+    const uncounted = issuers.filter(({ isSelfIssued }) => isSelfIssued)
+    if (uncounted.length < issuers.length) this.#fail({ error: tooLong(profile), rank: 0 })
+    return uncounted
   }
 
   /** Best first, those from which no anchor is reached left out. One candidate needs no order: that is what most paths have. */

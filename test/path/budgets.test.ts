@@ -369,6 +369,12 @@ describe('one validation', () => {
     )
     expect(await through(rolled, 1)).toBe('accepted')
     expect(await through(rolled, 0)).toBe('BUDGET: intermediates (profile.maxIntermediates)')
+    // At the end of what may be counted, too: an anchor that got a new key.
+    const renewed = forge({ ca: true, subject: root.subject, issuer: root, key: poolKey(5) })
+    const below = [renewed, ...forgePath(renewed, { ca: true, subject: 'CA', key: poolKey(3) }, { key: poolKey(1) })]
+    expect(await through([renewed, forge({ issuer: renewed })], 0)).toBe('accepted')
+    expect(await through(below, 1)).toBe('accepted')
+    expect(await through(below, 0)).toBe('BUDGET: intermediates (profile.maxIntermediates)')
     const direct = forge({ issuer: root })
     expect(await through([direct], 0)).toBe('accepted')
   })
