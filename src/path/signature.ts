@@ -46,10 +46,27 @@ export function checkSignature(
   budget: Budget,
 ): boolean {
   const judged = verifySigned(certificate, workingPublicKey, profile, budget)
-  if (judged.verdict !== 'refused') return judged.verdict === 'valid'
-  const { algorithm, reason } = judged
-  throw deny('ERR_CLIENT_CERT_ALGORITHM', { subject: certificate.subject.toString(), algorithm, reason }, { depth })
+  if (judged.verdict === 'refused') throw refuseAlgorithm(certificate, judged.algorithm, judged.reason, depth)
+  return judged.verdict === 'valid'
 }
+
+/** What {@link checkSignature} asks of a trust anchor, whose signature nobody verifies. */
+export function checkSignedAlgorithm(certificate: Certificate, depth: number): void {
+  if (namesOneAlgorithm(certificate)) return
+  throw refuseAlgorithm(certificate, nameOf(certificate), otherInside, depth)
+}
+
+/** RFC 5280 §4.1.1.2, §5.1.1.2: the algorithm outside is the one that was signed, octet for octet. */
+const namesOneAlgorithm = ({ signatureAlgorithm, tbsSignature = signatureAlgorithm }: Signed): boolean =>
+  signatureAlgorithm === tbsSignature || Buffer.compare(signatureAlgorithm.der, tbsSignature.der) === 0
+
+const otherInside = 'the algorithm inside the signed part is another one'
+
+const nameOf = ({ signatureAlgorithm }: Signed): string =>
+  signatureAlgorithms.get(signatureAlgorithm.oid)?.name ?? signatureAlgorithm.oid
+
+const refuseAlgorithm = ({ subject }: Certificate, algorithm: string, reason: string, depth: number) =>
+  deny('ERR_CLIENT_CERT_ALGORITHM', { subject: subject.toString(), algorithm, reason }, { depth })
 
 /** Whether `key` signed it with an algorithm the profile accepts. The only place where a signature is computed, beside the one in slices. */
 export function verifySigned(
@@ -119,13 +136,10 @@ function prepare(
   profile: ResolvedProfile,
   budget: Budget | undefined,
 ): Prepared | SignatureVerdict {
-  const { signatureAlgorithm, tbsSignature = signatureAlgorithm } = signed
+  const { signatureAlgorithm } = signed
   const algorithm = signatureAlgorithms.get(signatureAlgorithm.oid)
-  const name = algorithm?.name ?? signatureAlgorithm.oid
-  const refuse = (reason: string): SignatureVerdict => ({ verdict: 'refused', algorithm: name, reason })
-  // RFC 5280 §4.1.1.2, §5.1.1.2: the algorithm outside is the one that was signed, octet for octet.
-  if (signatureAlgorithm !== tbsSignature && Buffer.compare(signatureAlgorithm.der, tbsSignature.der) !== 0)
-    return refuse('the algorithm inside the signed part is another one')
+  const refuse = (reason: string): SignatureVerdict => ({ verdict: 'refused', algorithm: nameOf(signed), reason })
+  if (!namesOneAlgorithm(signed)) return refuse(otherInside)
   if (algorithm === undefined) return refuse('it is not known here')
   if (!profile.signatureAlgorithms.has(signatureAlgorithm.oid)) return refuse('it is not accepted')
   const options = verifyOptions(algorithm, signatureAlgorithm, key.facts)

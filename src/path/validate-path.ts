@@ -14,6 +14,7 @@ import type { Leniency } from './leniency.js'
 import { type ConstraintIndex, checkNames, constraintsOf } from './name-constraints.js'
 import { PolicyGraph } from './policy-graph.js'
 import type { ResolvedProfile } from './profile.js'
+import { checkSignedAlgorithm } from './signature.js'
 
 /** Whether `certificate` was signed by `key`; the search remembers answers, so that no signature is computed twice. */
 export type SignatureCheck = (certificate: Certificate, depth: number, key: SubjectPublicKeyInfo) => boolean
@@ -76,6 +77,7 @@ function initialize(anchor: Certificate, pathLength: number, { profile, at, budg
   checkIssuerExtendedKeyUsage(anchor, pathLength, profile)
   checkExtensions(anchor, pathLength)
   checkKeyIdentifiers(anchor, pathLength, profile)
+  checkSignedAlgorithm(anchor, pathLength)
   checkPublicKey(anchor, pathLength, profile)
   const constraints = constraintsOf(anchor, pathLength)
   return {

@@ -81,6 +81,17 @@ describe('§6.1.3 (a)(1): the signature', () => {
     expect(await of(() => new Uint8Array(64).fill(1))).toBe(`${SIGNATURE} @0`)
   })
 
+  test('by an anchor that names another algorithm inside than outside is refused', async () => {
+    const leaf = await pki.root.issue()
+    const { der } = pki.root.certificate
+    const outside = Buffer.from(der)
+    // ecdsa-with-SHA384 in place of SHA256, the last of two times.
+    const at = outside.lastIndexOf(Buffer.from('06082a8648ce3d040302', 'hex'))
+    outside[at + 9] = 3
+    expect(await verdict(leaf, { anchors: [{ der }] })).toBe('accepted')
+    expect(await verdict(leaf, { anchors: [{ der: outside }] })).toBe('ERR_CLIENT_CERT_ALGORITHM @1')
+  })
+
   test('I-13: a self-signed look-alike of a trusted name, with and without its key identifier, is refused', async () => {
     const subject = pki.root.subjectDer
     const client = await createSelfSigned({ subject, notBefore: noon })
