@@ -13,7 +13,7 @@ export interface ClientCertErrorDetails {
   ERR_CLIENT_CERT_PATH_LENGTH: { subject: string; pathLenConstraint: number }
   ERR_CLIENT_CERT_KEY_USAGE: KeyUsageDetail
   ERR_CLIENT_CERT_CA_AS_CLIENT: { subject: string; selfIssued: boolean }
-  ERR_CLIENT_CERT_EXTENSION: { subject: string; oid: string; critical: boolean; reason: string }
+  ERR_CLIENT_CERT_EXTENSION: { subject: string; oid: string; critical: boolean; reason: string; fix?: string }
   ERR_CLIENT_CERT_NAME_CONSTRAINTS: NameConstraintsDetail
   ERR_CLIENT_CERT_POLICY: { subject: string; required: readonly string[] | undefined }
   ERR_CLIENT_CERT_BUDGET: { limit: string; maximum: number }

@@ -109,8 +109,11 @@ function sentenceFor(error: Refusal): string {
       return error.detail.selfIssued
         ? "a CA certificate was used as a client (openssl req -x509 makes CA:TRUE) — issue a client certificate from it, or pin exactly this one: trust: { pinned: './device.pem' }"
         : 'a CA certificate was used as a client — issue a client certificate (basicConstraints CA:FALSE) from it'
-    case 'ERR_CLIENT_CERT_EXTENSION':
-      return `${quote(error.detail.subject)} has ${error.detail.critical ? 'the critical extension' : 'the extension'} ${error.detail.oid}: ${error.detail.reason} — issue it without`
+    case 'ERR_CLIENT_CERT_EXTENSION': {
+      const { subject, oid, critical, reason, fix } = error.detail
+      if (fix !== undefined) return `${quote(subject)}: ${reason} — ${fix}`
+      return `${quote(subject)} has ${critical ? 'the critical extension' : 'the extension'} ${oid}: ${reason} — issue it without`
+    }
     case 'ERR_CLIENT_CERT_NAME_CONSTRAINTS':
       return nameConstraints(error.detail)
     case 'ERR_CLIENT_CERT_POLICY':

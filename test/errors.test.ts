@@ -126,6 +126,7 @@ const samples: { [C in ClientCertErrorCode]: ClientCertErrorDetails[C][] } = {
   ERR_CLIENT_CERT_EXTENSION: [
     { subject: 'CN=S', oid: '1.2.3', critical: true, reason: 'r' },
     { subject: 'CN=S', oid: '1.2.3', critical: false, reason: 'r' },
+    { subject: 'CN=S', oid: '1.2.3', critical: false, reason: 'constrains uncritically', fix: 'issue it critical' },
   ],
   ERR_CLIENT_CERT_NAME_CONSTRAINTS: (['excluded', 'not-permitted', 'not-supported'] as const).map((violation) => ({
     subject: 'CN=S',

@@ -2,6 +2,7 @@ import { deny } from '../errors.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { Extension } from '../x509/extension-list.js'
 import { extensionName, KeyUsageBit, keyUsageNames } from '../x509/extensions.js'
+import type { GeneralName } from '../x509/general-name.js'
 import { oid, usageName } from '../x509/oid.js'
 import type { ResolvedProfile } from './profile.js'
 
@@ -59,10 +60,22 @@ function checkNoRevAvail(certificate: Certificate, depth: number): void {
   throw refuseExtension(certificate, oid.noRevAvail, depth, reason)
 }
 
-/** The refusal of an extension that stands in the certificate, or is missed in it. */
-export function refuseExtension(certificate: Certificate, identifier: string, depth: number, reason: string) {
+/** The refusal of an extension that stands in the certificate; with `fix`, of one that is missed in it, or should be there in another way. */
+export function refuseExtension(
+  certificate: Certificate,
+  identifier: string,
+  depth: number,
+  reason: string,
+  fix?: string,
+) {
   const critical = certificate.extensionList.some((extension) => extension.oid === identifier && extension.critical)
-  const detail = { subject: certificate.subject.toString(), oid: identifier, critical, reason }
+  const detail = {
+    subject: certificate.subject.toString(),
+    oid: identifier,
+    critical,
+    reason,
+    ...(fix === undefined ? {} : { fix }),
+  }
   return deny('ERR_CLIENT_CERT_EXTENSION', detail, { depth })
 }
 
@@ -81,19 +94,61 @@ export function checkExtension(certificate: Certificate, extension: Extension, d
   if (reason !== undefined) throw refuseExtension(certificate, identifier, depth, reason)
 }
 
-/** §4.2.1.1, §4.2.1.2: a CA states its key identifier, and what it issues states the issuer's. */
-export function checkKeyIdentifiers(certificate: Certificate, depth: number, profile: ResolvedProfile): void {
-  if (!profile.requireKeyIdentifiers) return
-  const { isSelfIssued, extensions } = certificate
+/** What §4 asks of those who issue and §6 of nobody, if the profile does. */
+export function checkIssuance(
+  certificate: Certificate,
+  depth: number,
+  profile: ResolvedProfile,
+  isSelfSigned?: () => boolean,
+): void {
+  if (profile.requireKeyIdentifiers) checkKeyIdentifiers(certificate, depth, isSelfSigned)
+  if (profile.requireConformingCas) checkConformance(certificate, depth)
+}
+
+/** §4.2.1.1, §4.2.1.2: a CA states its key identifier, and what it issues states the issuer's, which in a self-signed certificate is its own. */
+function checkKeyIdentifiers(
+  certificate: Certificate,
+  depth: number,
+  isSelfSigned = () => certificate.isSelfIssued,
+): void {
+  const { authorityKeyIdentifier, subjectKeyIdentifier, basicConstraints } = certificate.extensions
   const missing =
-    !isSelfIssued && extensions.authorityKeyIdentifier?.keyIdentifier === undefined
+    authorityKeyIdentifier?.keyIdentifier === undefined && !isSelfSigned()
       ? oid.authorityKeyIdentifier
-      : extensions.basicConstraints?.cA === true && extensions.subjectKeyIdentifier === undefined
+      : basicConstraints?.cA === true && subjectKeyIdentifier === undefined
         ? oid.subjectKeyIdentifier
         : undefined
   if (missing === undefined) return
   const reason = `${extensionName(missing)} is missing (profile.requireKeyIdentifiers)`
-  throw refuseExtension(certificate, missing, depth, reason)
+  throw refuseExtension(certificate, missing, depth, reason, 'issue it with one')
+}
+
+/** §4.2.1.9, §4.2.1.10, §4.2.1.11, §4.2.1.14. */
+const criticalInCas: ReadonlySet<string> = new Set([
+  oid.basicConstraints,
+  oid.nameConstraints,
+  oid.policyConstraints,
+  oid.inhibitAnyPolicy,
+])
+
+function checkConformance(certificate: Certificate, depth: number): void {
+  const { serialNumber, extensionList, extensions } = certificate
+  // §4.1.2.2: two's complement, so that the first bit is the sign.
+  if ((serialNumber[0] as number) > 0x7f || serialNumber.every((octet) => octet === 0)) {
+    const reason = 'serialNumber is not positive (profile.requireConformingCas)'
+    throw deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason }, { depth })
+  }
+  const uncritical = extensionList.find(({ oid, critical }) => criticalInCas.has(oid) && !critical)
+  if (uncritical !== undefined && mayIssue(certificate)) {
+    const reason = `${extensionName(uncritical.oid)} is not critical (profile.requireConformingCas)`
+    throw refuseExtension(certificate, uncritical.oid, depth, reason, 'issue it critical')
+  }
+  // §4.2.1.6, RFC 1123 §2.1: a host name never has the form #.#.#.#.
+  const isAddress = (name: GeneralName) => name.type === 'dNSName' && /^\d+\.\d+\.\d+\.\d+$/.test(name.value)
+  if (extensions.subjectAltName?.some(isAddress) === true) {
+    const reason = 'subjectAltName has an address for a dNSName (profile.requireConformingCas)'
+    throw refuseExtension(certificate, oid.subjectAltName, depth, reason, 'issue it with an iPAddress')
+  }
 }
 
 /** §4.2.1.12, along the whole path as Go, webpki and browsers read it: an issuer may only pass on purposes it has itself. */

@@ -9,11 +9,12 @@ import {
 import type { Certificate } from '../x509/certificate.js'
 import { Budget } from './budget.js'
 import type { CertificationPath } from './certification-path.js'
-import { checkEndEntity, checkIssuerExtendedKeyUsage, checkKeyIdentifiers } from './extension-profile.js'
+import { checkEndEntity, checkIssuance, checkIssuerExtendedKeyUsage } from './extension-profile.js'
 import { checkPublicKey } from './key-policy.js'
 import { changedProfile, type PathProfile, type ResolvedProfile, strictProfile } from './profile.js'
+import { checkSignature } from './signature.js'
 import { signatureAlgorithms } from './signature-algorithms.js'
-import { validatePath } from './validate-path.js'
+import { type SignatureCheck, validatePath } from './validate-path.js'
 
 /** Those fields of a profile that certificates can fall short of; the others bound what one validation costs. */
 export type NextStandard = Partial<Omit<PathProfile, (typeof costs)[number]>>
@@ -70,19 +71,22 @@ export function shortfallsOf(
   // A pinned certificate is judged by time and key alone, under this profile as under any.
   if (anchor.certificate === endEntity) return found
   look(() => checkAlgorithm(endEntity, 0, profile))
-  look(() => checkKeyIdentifiers(endEntity, 0, profile))
+  look(() => checkIssuance(endEntity, 0, profile))
   look(() => checkEndEntity(endEntity, profile))
   certificates.slice(1).forEach((issuer, i) => {
     look(() => checkPublicKey(issuer, i + 1, profile))
     look(() => checkAlgorithm(issuer, i + 1, profile))
-    look(() => checkKeyIdentifiers(issuer, i + 1, profile))
+    look(() => checkIssuance(issuer, i + 1, profile))
     look(() => checkIssuerExtendedKeyUsage(issuer, i + 1, profile))
   })
   look(() => checkPublicKey(anchor.certificate, certificates.length, profile))
   if (found.length > 0) return found
   // What only the path as a whole can tell: its policies. Its signatures were verified; an operator's exception for its end entity is another matter.
   const leniency = { profile, expired: true, notYetValid: true, until: at }
-  const inputs = { profile, at, isSignedBy: () => true, budget: new Budget(profile), leniency }
+  const budget = new Budget(profile)
+  const isSignedBy: SignatureCheck = (certificate, depth, key) =>
+    certificate !== anchor.certificate || checkSignature(certificate, depth, key, profile, budget)
+  const inputs = { profile, at, isSignedBy, budget, leniency }
   look(() => void validatePath(certificates, anchor.certificate, inputs))
   return found
 }

@@ -30,6 +30,12 @@ export interface PathProfile {
    * §4.2.1.1 and §4.2.1.2 ask of CAs. Default false: both are hints for path building, and many private CAs leave them out.
    */
   requireKeyIdentifiers: boolean
+  /**
+   * Refuse what RFC 5280 forbids conforming CAs to issue and asks nobody to refuse: basicConstraints, nameConstraints, policyConstraints or
+   * inhibitAnyPolicy of a CA that is not critical (§4.2.1.9 to §4.2.1.11, §4.2.1.14), a serial number that is not positive (§4.1.2.2), an IPv4
+   * address written as a dNSName (§4.2.1.6). Default false: what constrains is enforced without being critical, too, and private CAs issue all of it.
+   */
+  requireConformingCas: boolean
   /** Intermediates between end entity and trust anchor. Default 10. */
   maxIntermediates: number
   /** The user-initial-policy-set (RFC 5280 §6.1.1 (c)): policies to accept. Default: any. It is enforced where a policy is required. */
@@ -82,6 +88,7 @@ export const strictProfile: PathProfile = Object.freeze({
   maximumRsaExponent: 0xffff_ffff,
   curves: Object.freeze([...curveIdentifiers.keys()]),
   requireKeyIdentifiers: false,
+  requireConformingCas: false,
   maxIntermediates: limits.intermediates,
   initialPolicySet: Object.freeze([oid.anyPolicy]),
   requireExplicitPolicy: false,

@@ -5,9 +5,9 @@ import type { Budget } from './budget.js'
 import {
   checkEndEntity,
   checkExtensions,
+  checkIssuance,
   checkIssuerExtendedKeyUsage,
   checkKeyCertSign,
-  checkKeyIdentifiers,
 } from './extension-profile.js'
 import { checkPoint, checkPublicKey } from './key-policy.js'
 import type { Leniency } from './leniency.js'
@@ -70,15 +70,17 @@ export function validatePath(
  * §6.1.1, §6.1.2. The RFC leaves to us whether a trust anchor's own fields restrict its paths (§6.2); the operators of private CAs expect it, so
  * that they do: validity, cA, path length, name constraints, key usage and purposes.
  */
-function initialize(anchor: Certificate, pathLength: number, { profile, at, budget }: PathInputs): State {
+function initialize(anchor: Certificate, pathLength: number, { profile, at, budget, isSignedBy }: PathInputs): State {
   checkValidity(anchor, pathLength, at)
   checkIsCa(anchor, pathLength)
   checkKeyCertSign(anchor, pathLength)
   checkIssuerExtendedKeyUsage(anchor, pathLength, profile)
   checkExtensions(anchor, pathLength)
-  checkKeyIdentifiers(anchor, pathLength, profile)
   checkSignedAlgorithm(anchor, pathLength)
   checkPublicKey(anchor, pathLength, profile)
+  // §4.2.1.1: self-signed is what its own key signed, under whatever issuer's name.
+  const isSelfSigned = () => anchor.isSelfIssued || isSignedBy(anchor, pathLength, anchor.publicKey)
+  checkIssuance(anchor, pathLength, profile, isSelfSigned)
   const constraints = constraintsOf(anchor, pathLength)
   return {
     workingPublicKey: anchor.publicKey,
@@ -112,7 +114,7 @@ function basicCertificateProcessing(state: State, certificate: Certificate, dept
   // (f) a policy is still valid, if one is required
   if (state.explicitPolicy === 0 && !state.validPolicyGraph.isValid) throw refusePolicy(certificate, depth, profile)
   checkPublicKey(certificate, depth, depth === 0 ? (leniency?.profile ?? profile) : profile)
-  checkKeyIdentifiers(certificate, depth, profile)
+  checkIssuance(certificate, depth, profile)
 }
 
 /** §6.1.4 for an issuer within the path. */

@@ -180,6 +180,7 @@ describe('dangerous switches', () => {
       maxBuildSteps: [1_001, 'profile-limits-raised'],
       // Off, and open to all, by default: these can only be made stricter.
       requireKeyIdentifiers: [false, undefined],
+      requireConformingCas: [false, undefined],
       initialPolicySet: [['2.5.29.32.0'], undefined],
       requireExplicitPolicy: [false, undefined],
       inhibitPolicyMapping: [false, undefined],

@@ -58,6 +58,16 @@ test('a pinned certificate is judged by its key alone', async () => {
   expect(shortOf(path, { minimumRsaBits: 3072 })).toEqual(['WEAK_KEY @0'])
 })
 
+test('an anchor that another CA signed is asked which key that was, one that signed itself is not', async () => {
+  const omit = ['2.5.29.35']
+  const other = await createTestPki({ now: noon })
+  const crossed = await other.root.issueAuthority({ subject: 'CN=Crossed', omit })
+  const path = await pathOf(await crossed.issue(), crossed.certificate.pem)
+  expect(shortOf(path, { requireKeyIdentifiers: true })).toEqual(['EXTENSION @1'])
+  const own = await pathOf(await other.root.issue(), other.root.certificate.pem)
+  expect(shortOf(own, { requireKeyIdentifiers: true })).toEqual([])
+})
+
 test('fields that are not named are those of the profile in force', async () => {
   const client = await rsa.issue({ extendedKeyUsage: false })
   const compatible = resolveProfile('compatible')
