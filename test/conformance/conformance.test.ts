@@ -20,7 +20,8 @@ interface Case {
   readonly pem?: string
   readonly policies?: readonly string[] | null
   readonly maxMillis?: number
-  /** What this version does not compute. */
+  /** What of it is not understood, in place of everything else. */
+  readonly notRun?: string
 }
 
 interface Suites {
@@ -39,7 +40,8 @@ const deviations: Record<string, Record<string, string>> = JSON.parse(
 const expected: Readonly<Record<string, number>> = { pkits: 100, limbo: 40, bettertls: 700, hostile: 150 }
 
 /** What is wrong with our answer; undefined where nothing is. */
-async function problemOf({ valid, input, pem, policies, maxMillis }: Case): Promise<string | undefined> {
+async function problemOf({ valid, input, pem, policies, maxMillis, notRun }: Case): Promise<string | undefined> {
+  if (notRun !== undefined) return `not run, not known here: ${notRun}`
   const started = performance.now()
   const result = await answerOf(pem, input)
   const milliseconds = performance.now() - started
@@ -103,5 +105,52 @@ describe('conformance suites', () => {
       expect(Object.keys(suites)).toContain(suite)
       for (const reason of Object.values(reasons)) expect(reason.length).toBeGreaterThan(20)
     }
+  })
+
+  const block = '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n'
+  const refused = {
+    id: 'a',
+    features: [],
+    validation_kind: 'SERVER',
+    trusted_certs: [block],
+    untrusted_intermediates: [],
+    peer_certificate: block,
+    validation_time: null,
+    signature_algorithms: [],
+    key_usage: [],
+    extended_key_usage: [],
+    expected_result: 'FAILURE',
+    max_chain_depth: null,
+    crls: [],
+  }
+  const readLimbo = (testcase: object): Case =>
+    (suites.limbo as (data: object) => Case[])({ version: 1, testcases: [{ ...refused, ...testcase }] })[0] as Case
+
+  test.each<[what: string, given: object]>([
+    ['a field that says something', { ocsp_responses: ['x'] }],
+    ['a feature', { features: ['has-crystal'] }],
+    ['a result', { expected_result: 'UNDECIDED' }],
+    ['a kind', { validation_kind: 'PEER' }],
+    ['a purpose', { extended_key_usage: ['tea'] }],
+    ['two purposes', { extended_key_usage: ['serverAuth', 'clientAuth'] }],
+    ['algorithms', { signature_algorithms: ['RSA_WITH_MD5'] }],
+    ['key usage', { key_usage: ['keyAgreement'] }],
+    ['a time', { validation_time: 'soon' }],
+    ['what is no PEM', { peer_certificate: 'MAA=' }],
+    ['a depth that is missing', { features: ['max-chain-depth'] }],
+    ['CRLs that are missing', { features: ['has-crl'] }],
+  ])('limbo: %s that is not known here is no pass by a refusal', async (_, given) => {
+    expect(await problemOf(readLimbo(given))).toMatch(/^not run, not known here: /)
+  })
+
+  test('limbo: what is known is run: its purpose, its depth, its CRLs, and an unknown field that says nothing', async () => {
+    expect(await problemOf(readLimbo({}))).toBeUndefined()
+    expect(await problemOf(readLimbo({ ocsp_responses: [] }))).toBeUndefined()
+    const { input } = readLimbo({ max_chain_depth: 3, crls: [block], validation_kind: 'CLIENT' })
+    expect(input).toMatchObject({ crls: [{}], profile: { maxIntermediates: 3, extendedKeyUsage: '1.3.6.1.5.5.7.3.2' } })
+    const named = readLimbo({ extended_key_usage: ['emailProtection'] })
+    expect(named.input.profile).toMatchObject({ extendedKeyUsage: '1.3.6.1.5.5.7.3.4' })
+    expect(readLimbo({}).input.profile).toMatchObject({ extendedKeyUsage: '1.3.6.1.5.5.7.3.1' })
+    expect(readLimbo({}).input).not.toHaveProperty('crls')
   })
 })
