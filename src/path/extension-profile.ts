@@ -131,12 +131,22 @@ const criticalInCas: ReadonlySet<string> = new Set([
   oid.inhibitAnyPolicy,
 ])
 
+const signsOnly: ReadonlySet<string> = new Set(['ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87', 'Ed25519', 'Ed448'])
+const { keyEncipherment, dataEncipherment, keyAgreement, encipherOnly, decipherOnly } = KeyUsageBit
+const establishing = keyEncipherment | dataEncipherment | keyAgreement | encipherOnly | decipherOnly
+
 function checkConformance(certificate: Certificate, depth: number): void {
   const { serialNumber, extensionList, extensions } = certificate
   // §4.1.2.2: two's complement, so that the first bit is the sign.
   if ((serialNumber[0] as number) > 0x7f || serialNumber.every((octet) => octet === 0)) {
     const reason = 'serialNumber is not positive (profile.requireConformingCas)'
     throw deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason }, { depth })
+  }
+  // RFC 9881 §5, RFC 9295 §3: keys that sign and do nothing else.
+  const { type } = certificate.publicKey.facts
+  if (signsOnly.has(type) && ((extensions.keyUsage ?? 0) & establishing) !== 0) {
+    const reason = `keyUsage lets a key of type ${type} encrypt or agree on keys (profile.requireConformingCas)`
+    throw refuseExtension(certificate, oid.keyUsage, depth, reason, 'issue it with digitalSignature alone')
   }
   const uncritical = extensionList.find(({ oid, critical }) => criticalInCas.has(oid) && !critical)
   if (uncritical !== undefined && mayIssue(certificate)) {

@@ -33,7 +33,7 @@ export interface PathProfile {
   /**
    * Refuse what RFC 5280 forbids conforming CAs to issue and asks nobody to refuse: basicConstraints, nameConstraints, policyConstraints or
    * inhibitAnyPolicy of a CA that is not critical (§4.2.1.9 to §4.2.1.11, §4.2.1.14), a serial number that is not positive (§4.1.2.2), an IPv4
-   * address written as a dNSName (§4.2.1.6). Default false: what constrains is enforced without being critical, too, and private CAs issue all of it.
+   * address written as a dNSName (§4.2.1.6), a keyUsage that a key of its type cannot have (RFC 9881 §5, RFC 9295 §3). Default false: what constrains is enforced without being critical, too, and private CAs issue all of it.
    */
   requireConformingCas: boolean
   /** Intermediates between end entity and trust anchor. Default 10. */

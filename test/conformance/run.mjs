@@ -76,7 +76,7 @@ function onlyCertificate(pem) {
 
 function judge(report, suite, test, outcome) {
   const failure = problemOf(test, outcome)
-  const reason = deviations[suite]?.[test.id]
+  const reason = deviations[suite]?.[test.id] ?? (test.valid ? test.lacks : undefined)
   if (failure === undefined && reason === undefined) {
     if (test.valid === undefined) report.either++
     else report.pass++

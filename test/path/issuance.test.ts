@@ -9,6 +9,7 @@ import {
   id,
   inhibitAnyPolicy,
   ip,
+  keyUsage,
   nameConstraints,
   policyConstraints,
   subjectAltName,
@@ -17,10 +18,12 @@ import {
   type Forged,
   forge,
   forgePath,
+  type Key,
   nameOf,
   noon,
   type Plan,
   poolKey,
+  pureKey,
   validate,
   verdict,
 } from '../support/path-forge.js'
@@ -128,6 +131,23 @@ describe('profile.requireConformingCas', () => {
     expect(await issued('-01')).toEqual(notPositive)
     expect(await issued('0080')).toEqual(untouched)
   })
+
+  test.each((['ed25519', 'ed448', 'ml-dsa-44'] as const).filter((type) => pureKey(type) !== undefined))(
+    'a key that can do nothing but sign (%s) may have no keyUsage but for signatures',
+    async (type) => {
+      const key = pureKey(type) as Key
+      const used = (usages: number, of: Key = key) =>
+        both(asked, forge({ issuer: root, key: of, extensions: [keyUsage(usages)] }))
+      const name = type.replace('ed', 'Ed').replace('ml-dsa', 'ML-DSA')
+      const refused = asFirst(
+        `keyUsage lets a key of type ${name} encrypt or agree on keys (profile.requireConformingCas)`,
+      )
+      expect(await used(0x80)).toEqual(untouched)
+      expect(await used(0xc0)).toEqual(untouched)
+      for (const usage of [0x20, 0x10, 0x08]) expect(await used(0x80 | usage)).toEqual(refused)
+      expect(await used(0xa8, poolKey(2))).toEqual(untouched)
+    },
+  )
 
   test('an IPv4 address is no dNSName; what only looks a little like one is', async () => {
     const named = (name: Uint8Array) => both(asked, forge({ issuer: root, extensions: [subjectAltName([name])] }))

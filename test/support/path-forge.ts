@@ -1,4 +1,4 @@
-import { createECDH, createHash, createPrivateKey, type KeyObject, sign } from 'node:crypto'
+import { createECDH, createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { type PathInput, type PathResult, validateCertificationPath } from '../../src/path.js'
 import {
   basicConstraints,
@@ -34,6 +34,30 @@ export interface Key {
   readonly private: KeyObject
   readonly spki: Uint8Array
   readonly id: Uint8Array
+  /** AlgorithmIdentifier of what it signs, with a digest of its own. Absent: ecdsa-with-SHA256. */
+  readonly algorithm?: Uint8Array
+}
+
+/** The identifiers of key types that sign without a separate digest: RFC 8410 §3, RFC 9881 §3. */
+export const pureAlgorithms = {
+  ed25519: '1.3.101.112',
+  ed448: '1.3.101.113',
+  'ml-dsa-44': '2.16.840.1.101.3.4.3.17',
+  'ml-dsa-65': '2.16.840.1.101.3.4.3.18',
+  'ml-dsa-87': '2.16.840.1.101.3.4.3.19',
+} as const
+export type PureKeyType = keyof typeof pureAlgorithms
+
+/** A new key of such a type; undefined where this runtime has not got it (ML-DSA before Node 24.7). */
+export function pureKey(type: PureKeyType): Key | undefined {
+  try {
+    const { privateKey, publicKey } = generateKeyPairSync(type as 'ed25519')
+    const spki = publicKey.export({ format: 'der', type: 'spki' })
+    const id = createHash('sha256').update(spki).digest().subarray(0, 20)
+    return { private: privateKey, spki, id, algorithm: sequence(oid(pureAlgorithms[type])) }
+  } catch {
+    return undefined
+  }
 }
 
 const pool: Key[] = []
@@ -89,6 +113,7 @@ export interface Plan {
 }
 
 const ecdsaWithSha256 = sequence(oid('1.2.840.10045.4.3.2'))
+const algorithmOf = ({ algorithm }: Key) => algorithm ?? ecdsaWithSha256
 let serials = 0
 let keys = 0
 
@@ -100,6 +125,7 @@ export function forge(plan: Plan): Forged {
   const key = plan.key ?? poolKey(keys++ % 24)
   const subject = nameOf(plan.subject ?? (ca ? 'Test CA' : 'alice'))
   const issuer = plan.issuer ?? { subject, key }
+  const signer = plan.signer ?? issuer.key
   const replaced = new Set([...(plan.omit ?? []), ...(plan.extensions ?? []).map((extension) => extension.oid)])
   const defaults: Extension[] = [
     basicConstraints(ca, plan.pathLength),
@@ -113,20 +139,21 @@ export function forge(plan: Plan): Forged {
   const tbs = sequence(
     constructed(0, integer(2)),
     integer(plan.serial ?? 0x1000_0000 + serials++),
-    ecdsaWithSha256,
+    algorithmOf(signer),
     issuer.subject,
     sequence(time(plan.notBefore ?? fromNoon(-day)), time(plan.notAfter ?? fromNoon(day))),
     subject,
     key.spki,
     constructed(3, sequence(...extensions.map(extensionDer))),
   )
-  const der = plan.unsigned ? sequence(tbs, ecdsaWithSha256, bitString([0])) : seal(tbs, plan.signer ?? issuer.key)
+  const der = plan.unsigned ? sequence(tbs, algorithmOf(signer), bitString([0])) : seal(tbs, signer)
   return { der, tbs, subject, key }
 }
 
 /** A certificate around a signed part, whatever that says. */
 export function seal(tbs: Uint8Array, signer: Key): Uint8Array {
-  return sequence(tbs, ecdsaWithSha256, bitString(sign('sha256', tbs, signer.private)))
+  const digest = signer.algorithm === undefined ? 'sha256' : null
+  return sequence(tbs, algorithmOf(signer), bitString(sign(digest, tbs, signer.private)))
 }
 
 /** A path of CAs from a root down, as plans without issuers; the issuers are filled in. */
