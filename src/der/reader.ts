@@ -1,4 +1,5 @@
 import { limits } from '../limits.js'
+import { checkBoolean, checkInteger, checkNull } from './contents.js'
 import { DerError } from './der-error.js'
 import { decodeOid } from './oid.js'
 import { decodeTime } from './time.js'
@@ -128,20 +129,16 @@ export class DerReader {
     return this.bytes.subarray(from, this.end)
   }
 
-  /** BOOLEAN: X.690 §11.1 allows 0x00 and 0xFF only. */
   boolean(tag: number = Tag.boolean): boolean {
     this.expect(tag)
-    const value = this.bytes[this.start]
-    if (this.end - this.start !== 1 || (value !== 0 && value !== 0xff)) {
-      throw new DerError('BOOLEAN is neither 00 nor FF', this.start)
-    }
-    return value === 0xff
+    checkBoolean(this.bytes, this.start, this.end)
+    return this.bytes[this.start] === 0xff
   }
 
   /** INTEGER contents, two's complement in the fewest octets (X.690 §8.3.2). */
   integer(tag: number = Tag.integer): Uint8Array {
     this.expect(tag)
-    this.#checkInteger()
+    checkInteger(this.bytes, this.start, this.end)
     return this.contents()
   }
 
@@ -151,7 +148,7 @@ export class DerReader {
    */
   nonNegative(tag: number = Tag.integer): number {
     this.expect(tag)
-    this.#checkInteger()
+    checkInteger(this.bytes, this.start, this.end)
     if (((this.bytes[this.start] as number) & 0x80) !== 0) throw new DerError('INTEGER is negative', this.start)
     let value = 0
     for (let i = this.start; i < this.end; i++) {
@@ -159,16 +156,6 @@ export class DerReader {
       if (value > Number.MAX_SAFE_INTEGER) return Number.POSITIVE_INFINITY
     }
     return value
-  }
-
-  #checkInteger(): void {
-    const { bytes, start, end } = this
-    if (start === end) throw new DerError('INTEGER is empty', start)
-    if (end - start === 1) return
-    const [first, second] = [bytes[start] as number, bytes[start + 1] as number]
-    if ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80)) {
-      throw new DerError('INTEGER is not minimal', start)
-    }
   }
 
   /** OBJECT IDENTIFIER as dotted text. */
@@ -230,7 +217,7 @@ export class DerReader {
 
   null(): void {
     this.expect(Tag.null)
-    if (this.start !== this.end) throw new DerError('NULL is not empty', this.start)
+    checkNull(this.start, this.end)
   }
 
   /** UTCTime or GeneralizedTime, in milliseconds since 1970. */
@@ -239,24 +226,6 @@ export class DerReader {
     this.next()
     if (this.tag !== Tag.utcTime && this.tag !== Tag.generalizedTime) throw new DerError('expected a time', at)
     return decodeTime(this.bytes, this.start, this.end, this.tag === Tag.generalizedTime)
-  }
-}
-
-/**
- * Walks a value of a type we do not know, to whatever depth is allowed, without recursion: every element must be
- * well-formed DER. Used where a standard says ANY.
- */
-export function checkWellFormed(bytes: Uint8Array, start = 0, end = bytes.length): void {
-  const open: DerReader[] = [new DerReader(bytes, start, end)]
-  for (let reader = open.at(-1); reader !== undefined; reader = open.at(-1)) {
-    if (reader.peek() === -1) {
-      open.pop()
-      continue
-    }
-    reader.next()
-    if ((reader.tag & 0x20) === 0) continue
-    if (open.length > limits.derDepth) throw new DerError('nesting is too deep', reader.start)
-    open.push(reader.inside())
   }
 }
 

@@ -1,5 +1,6 @@
 import { longestRemembered, OctetMemory } from '../der/octet-memory.js'
-import { checkWellFormed, DerError, DerReader, explicit, Tag } from '../der/reader.js'
+import { DerError, DerReader, explicit, Tag } from '../der/reader.js'
+import { checkElement } from '../der/well-formed.js'
 import { oid } from './oid.js'
 
 /** RFC 5280 §4.1.1.2. */
@@ -26,7 +27,7 @@ export function readAlgorithmIdentifier(reader: DerReader): AlgorithmIdentifier 
   const hasParameters = sequence.peek() !== -1
   if (hasParameters) {
     sequence.next()
-    if ((sequence.tag & 0x20) !== 0) checkWellFormed(bytes, sequence.start, sequence.end)
+    checkElement(sequence)
   }
   sequence.finish()
   const whole = bytes.subarray(from, end)

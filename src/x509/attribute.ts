@@ -1,4 +1,5 @@
-import { checkWellFormed, Tag } from '../der/reader.js'
+import { Tag } from '../der/reader.js'
+import { checkElement } from '../der/well-formed.js'
 import { decodeString } from './text.js'
 
 /** One attribute of a relative distinguished name. */
@@ -15,10 +16,10 @@ export class AttributeTypeAndValue {
   readonly #end: number
 
   constructor(type: string, tag: number, bytes: Uint8Array, start: number, end: number) {
-    if ((tag & 0x20) !== 0) checkWellFormed(bytes, start, end)
     this.type = type
     this.tag = tag
     this.value = decodeString(tag, bytes, start, end)
+    if (this.value === undefined) checkElement({ tag, bytes, start, end })
     this.#bytes = bytes
     this.#start = start
     this.#end = end

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { checkBitString } from '../der/contents.js'
 import { DerError, DerReader, explicit, implicit } from '../der/reader.js'
 import { deny } from '../errors.js'
 import { limits } from '../limits.js'
@@ -133,11 +134,12 @@ function readVersion(tbs: DerReader): number {
   return version + 1
 }
 
-/** §4.1.2.8: versions 2 and 3 only; nothing uses them. */
+/** §4.1.2.8: BIT STRINGs, in versions 2 and 3 only; nothing uses them. */
 function skipUniqueIdentifiers(tbs: DerReader, version: number): void {
   for (const n of [1, 2]) {
     if (tbs.peek() !== implicit(n)) continue
     tbs.next()
+    checkBitString(tbs.bytes, tbs.start, tbs.end)
     if (version === 1) throw new DerError('unique identifier in a version 1 certificate', tbs.start)
   }
 }

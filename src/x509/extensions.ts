@@ -1,4 +1,5 @@
-import { checkWellFormed, DerError, type DerReader, explicit, implicit, Tag } from '../der/reader.js'
+import { DerError, type DerReader, explicit, implicit, Tag } from '../der/reader.js'
+import { checkWellFormed } from '../der/well-formed.js'
 import { limits } from '../limits.js'
 import type { Extension } from './extension-list.js'
 import { type GeneralName, readGeneralName, readGeneralNames } from './general-name.js'

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { checkWellFormed, DerError, DerReader, explicit, implicit } from '../../src/der/reader.js'
+import { DerError, DerReader, explicit, implicit } from '../../src/der/reader.js'
+import { checkWellFormed } from '../../src/der/well-formed.js'
 import { limits } from '../../src/limits.js'
 import {
   bitString,
@@ -364,6 +365,35 @@ describe('depth', () => {
     expect(reasonAgainst(() => checkWellFormed(seq(seq(hex('0400')))))).toBeUndefined()
     expect(reasonAgainst(() => checkWellFormed(seq(seq(hex('048100')))))).toBe('length is not minimal')
     expect(reasonAgainst(() => checkWellFormed(seq(seq(hex('3080 0000')))))).toBe('indefinite length')
+  })
+
+  test.each([
+    { what: 'an OCTET STRING', der: '0401 61', pieces: '2403 040161' },
+    { what: 'a UTF8String', der: '0c01 61', pieces: '2c03 0c0161' },
+    { what: 'a BIT STRING', der: '0302 0780', pieces: '2304 03020780' },
+    { what: 'a GeneralizedTime', der: '1801 30', pieces: '3803 180130' },
+  ])('$what is read in a value of unknown type, in pieces it is not (X.690 §10.2)', ({ der, pieces }) => {
+    expect(reasonAgainst(() => checkWellFormed(seq(hex(der))))).toBeUndefined()
+    expect(reasonAgainst(() => checkWellFormed(seq(hex(pieces))))).toMatch(/^tag 0x\w\w occurs in no DER$/)
+  })
+
+  test.each([
+    { what: 'a BOOLEAN', der: '0101 ff', not: '0101 01', reason: 'BOOLEAN is neither 00 nor FF' },
+    { what: 'an INTEGER', der: '0202 0080', not: '0202 0001', reason: 'INTEGER is not minimal' },
+    { what: 'an ENUMERATED', der: '0a01 01', not: '0a00', reason: 'INTEGER is empty' },
+    { what: 'a BIT STRING', der: '0302 0308', not: '0300', reason: 'BIT STRING is malformed' },
+    {
+      what: 'the unused bits of a BIT STRING',
+      der: '0302 0310',
+      not: '0302 0510',
+      reason: 'BIT STRING has set unused bits',
+    },
+    { what: 'NULL', der: '0500', not: '0501 00', reason: 'NULL is not empty' },
+    { what: 'a SEQUENCE', der: '3000', not: '1000', reason: 'tag 0x10 occurs in no DER' },
+    { what: 'a tag', der: '8000', not: '0000', reason: 'tag 0x00 occurs in no DER' },
+  ])('$what in a value of unknown type is what X.690 says', ({ der, not, reason }) => {
+    expect(reasonAgainst(() => checkWellFormed(seq(hex(der))))).toBeUndefined()
+    expect(reasonAgainst(() => checkWellFormed(seq(hex(not))))).toBe(reason)
   })
 })
 

@@ -69,7 +69,7 @@ describe('RSA keys (RFC 3279 §2.3.1, RFC 8017 A.1.1)', () => {
       given: spki(known.rsaEncryption, undefined, rsaKey(n, 3n)),
       reason: 'RSA key parameters are not NULL',
     },
-    { name: 'NULL with contents', given: rsa(rsaKey(n, 3n), tlv(5, [0])), reason: 'RSA key parameters are not NULL' },
+    { name: 'NULL with contents', given: rsa(rsaKey(n, 3n), tlv(5, [0])), reason: 'NULL is not empty' },
     { name: 'parameters of another type', given: rsa(rsaKey(n, 3n), seq()), reason: 'RSA key parameters are not NULL' },
     { name: 'a negative modulus', given: rsa(rsaKey(-n, 3n)), reason: 'RSA modulus is negative' },
     {

@@ -68,6 +68,16 @@ describe('version (RFC 5280 §4.1.2.1)', () => {
     }
   })
 
+  test('a unique identifier is a BIT STRING (RFC 5280 §4.1.2.8)', () => {
+    const reason = (...contents: number[]) => reasonAgainst({ uniqueIdentifiers: primitive(1, contents), extensions })
+    expect(reason(0)).toBeUndefined()
+    expect(reason(3, 8)).toBeUndefined()
+    expect(reason()).toBe('BIT STRING is malformed')
+    expect(reason(3)).toBe('BIT STRING is malformed')
+    expect(reason(9, 8)).toBe('BIT STRING is malformed')
+    expect(reason(4, 8)).toBe('BIT STRING has set unused bits')
+  })
+
   test('unique identifiers are passed over in versions 2 and 3 and refused in 1', () => {
     const uniqueIdentifiers = concat(primitive(1, [0, 1]), primitive(2, [0, 1]))
     expect(reasonAgainst({ uniqueIdentifiers, extensions })).toBeUndefined()

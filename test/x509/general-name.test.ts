@@ -18,6 +18,7 @@ import {
   primitive,
   seq,
   text,
+  tlv,
   utf8,
   utf16,
 } from '../support/der-builder.js'
@@ -366,6 +367,11 @@ describe('otherName', () => {
       { type: 'otherName', oid: '1.3.6.1.4.1.311.20.2.4', der: utf8('alice') },
     ])
     expect(read(other(`1.3.6.1.4.1.311.20.2.${2 ** 32 + 3}`, utf8('alice')))?.[0]?.type).toBe('otherName')
+  })
+
+  test('a value of unknown type is DER: a string in pieces is refused (X.690 §10.2)', () => {
+    expect(reasonAgainst(other('1.2.3', utf8('alice')))).toBeUndefined()
+    expect(reasonAgainst(other('1.2.3', tlv(0x2c, utf8('al'), utf8('ice'))))).toBe('tag 0x2c occurs in no DER')
   })
 
   test('a value of unknown type may nest as deep as is allowed, not deeper', () => {

@@ -6,11 +6,14 @@ import { DistinguishedName } from '../../src/x509/name.js'
 import { attributeTypes } from '../../src/x509/oid.js'
 import {
   attribute,
+  bitString,
+  boolean,
   CN,
   commonName,
   concat,
   ia5,
   name,
+  nothing,
   O,
   OU,
   oid,
@@ -20,6 +23,7 @@ import {
   set,
   sortedSet,
   text,
+  tlv,
   utf8,
   utf16,
 } from '../support/der-builder.js'
@@ -400,6 +404,16 @@ describe('a Name in DER (RFC 5280 §4.1.2.4)', () => {
   }
   const [first, second] = [attribute(CN, utf8('a')), attribute(CN, utf8('b'))]
 
+  test.each([
+    { name: 'a SEQUENCE', given: cn(seq(utf8('a'), utf8('b'))) },
+    { name: 'a BOOLEAN', given: cn(boolean(0xff)) },
+    { name: 'NULL', given: cn(nothing()) },
+    { name: 'a BIT STRING', given: cn(bitString(3, [8])) },
+  ])('a value that is $name is read, and is no text', ({ given }) => {
+    expect(reasonAgainst(given)).toBeUndefined()
+    expect(read(given).get('CN')).toBeUndefined()
+  })
+
   test('the members of an RDN are in the order of their encodings (X.690 §11.6)', () => {
     expect(reasonAgainst(seq(set(first, second)))).toBeUndefined()
     expect(reasonAgainst(seq(set(second, first)))).toBe('SET OF is not in order')
@@ -419,7 +433,10 @@ describe('a Name in DER (RFC 5280 §4.1.2.4)', () => {
       given: seq(set(seq(utf8('a'), utf8('b')))),
       reason: 'expected tag 0x06, found 0x0c',
     },
-    { name: 'a constructed UTF8String', given: cn(text(0x2c, 'a')), reason: 'element is cut off' },
+    { name: 'a UTF8String in pieces', given: cn(tlv(0x2c, utf8('a'), utf8('b'))), reason: 'tag 0x2c occurs in no DER' },
+    { name: 'a SEQUENCE that is primitive', given: cn(tlv(0x10, utf8('a'))), reason: 'tag 0x10 occurs in no DER' },
+    { name: 'a BOOLEAN of letters', given: cn(text(0x01, 'admin')), reason: 'BOOLEAN is neither 00 nor FF' },
+    { name: 'a NULL of letters', given: cn(text(0x05, 'admin')), reason: 'NULL is not empty' },
     {
       name: 'a value of unknown type that is not DER',
       given: cn(text(0x30, [0x30, 0x80, 0, 0])),
