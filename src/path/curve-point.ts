@@ -27,19 +27,50 @@ const curves: ReadonlyMap<string, { p: bigint; b: bigint }> = new Map([
 ])
 
 /**
- * Whether an uncompressed EC point lies on its curve (SEC 1 §3.2.2.1). Keys that verify something are checked by the library that imports them;
+ * Whether an EC point lies on its curve (SEC 1 §3.2.2.1). Keys that verify something are checked by the library that imports them;
  * the end entity's verifies nothing here, and importing it would cost as much as verifying its certificate. Public numbers only: nothing
- * secret is computed with. Compressed points and other curves are left to whoever uses the key.
+ * secret is computed with. Other curves are left to whoever uses the key.
  */
 export function isOnCurve({ facts, key }: SubjectPublicKeyInfo): boolean {
   const curve = facts.type === 'EC' && facts.curve !== undefined ? curves.get(facts.curve) : undefined
-  if (curve === undefined || key[0] !== 4) return true
+  if (curve === undefined) return true
   const { p, b } = curve
-  const half = (key.length - 1) / 2
+  const isCompressed = key[0] !== 4
+  const half = isCompressed ? key.length - 1 : (key.length - 1) / 2
   const view = new DataView(key.buffer, key.byteOffset, key.length)
   const x = unsigned(view, 1, 1 + half)
+  const square = (x * x - 3n) * x + b
+  if (isCompressed) return x < p && isSquare(square % p, p)
   const y = unsigned(view, 1 + half, key.length)
-  return x < p && y < p && (y * y - (x * x - 3n) * x - b) % p === 0n
+  return x < p && y < p && (y * y - square) % p === 0n
+}
+
+/** Euler's criterion: a compressed point (SEC 1 §2.3.4) has the y of its x only if there is one. */
+function isSquare(a: bigint, p: bigint): boolean {
+  let power = 1n
+  let base = a
+  for (let rest = (p - 1n) / 2n; rest > 0n; rest >>= 1n) {
+    if ((rest & 1n) === 1n) power = (power * base) % p
+    base = (base * base) % p
+  }
+  return power <= 1n
+}
+
+/**
+ * Whether an Edwards key is a point of small order: of so few multiples that a signature over anything can be written without the private key
+ * (RFC 8032 §5.1.7 with A = 0 wants S·B = R). Orders 1 and 2 have y = ±1, order 4 has y = 0, and the double of one of order 8 has y = 0, which
+ * is d·y⁴ + 2·y² = 1 with Ed25519's d = -121665/121666. Ed448 has none of order 8.
+ */
+export function isOfSmallOrder({ facts, key }: SubjectPublicKeyInfo): boolean {
+  if (facts.type !== 'Ed25519' && facts.type !== 'Ed448') return false
+  const isEd25519 = facts.type === 'Ed25519'
+  const p = isEd25519 ? 2n ** 255n - 19n : 2n ** 448n - 2n ** 224n - 1n
+  const encoded = BigInt(`0x${Buffer.from(key).reverse().toString('hex')}`)
+  // The top bit is the sign of x.
+  const y = BigInt.asUintN(key.length * 8 - 1, encoded) % p
+  const square = (y * y) % p
+  if (y === 0n || square === 1n) return true
+  return isEd25519 && (121_665n * square * square - 243_332n * square + 121_666n) % p === 0n
 }
 
 /** By words of 64 bits: a third of the time it takes to write hexadecimal and read it again. P-521 begins with two octets more. */

@@ -1,12 +1,12 @@
 import { type AnyClientCertError, deny } from '../errors.js'
-import type { PublicKeyFacts } from '../x509/algorithm.js'
+import type { PublicKeyFacts, SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
-import { isOnCurve } from './curve-point.js'
+import { isOfSmallOrder, isOnCurve } from './curve-point.js'
 import type { ResolvedProfile } from './profile.js'
 
 /** The profile accepts the certificate's public key: RFC 5280 §4.1.2.7, RFC 5480 §2.1.1, NIST SP 800-131A. */
 export function checkPublicKey(certificate: Certificate, depth: number, profile: ResolvedProfile): void {
-  const weakness = judge(certificate.publicKey.facts, profile)
+  const weakness = judge(certificate.publicKey, profile)
   if (weakness === undefined) return
   const detail = { subject: certificate.subject.toString(), ...weakness }
   throw deny('ERR_CLIENT_CERT_WEAK_KEY', detail, { depth }) as AnyClientCertError
@@ -25,7 +25,8 @@ interface Weakness {
   setting: string
 }
 
-function judge(facts: PublicKeyFacts, profile: ResolvedProfile): Weakness | undefined {
+function judge(publicKey: SubjectPublicKeyInfo, profile: ResolvedProfile): Weakness | undefined {
+  const { facts } = publicKey
   switch (facts.type) {
     case 'RSA':
     case 'RSA-PSS':
@@ -39,6 +40,14 @@ function judge(facts: PublicKeyFacts, profile: ResolvedProfile): Weakness | unde
         key: `EC key on curve ${facts.curve}`,
         reason: 'the curve is not accepted',
         setting: 'profile.curves',
+      }
+    case 'Ed25519':
+    case 'Ed448':
+      if (!isOfSmallOrder(publicKey)) return undefined
+      return {
+        key: `${facts.type} key`,
+        reason: 'anybody can sign for its point of small order',
+        setting: 'RFC 8032 §5',
       }
     case 'DSA':
       // DSA keys only verify where the profile names a DSA signature: nobody gets one by accident.

@@ -1,4 +1,4 @@
-import { constants, generateKeyPairSync, sign } from 'node:crypto'
+import { constants, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createTestAuthority, type TestAuthority, type TestKeyAlgorithm } from '../../src/testing.js'
 import {
@@ -116,6 +116,25 @@ describe('keys of clients and of issuers', () => {
     expect(await withKey(given())).toBe(denied ? `${denied} @0` : 'accepted')
   })
 
+  const edwards = (type: string, key: Uint8Array) => seq(seq(oid(type)), tlv(3, [0], key))
+  const identity = Uint8Array.of(1, ...new Uint8Array(31))
+
+  test('an Ed25519 key anybody can sign for is refused, as client and as issuer', async () => {
+    const weak = edwards('1.3.101.112', identity)
+    // R = A = the neutral point and S = 0: a signature over whatever it stands under, by nobody.
+    const forged = Uint8Array.of(...identity, ...new Uint8Array(32))
+    const key = createPublicKey({ key: Buffer.from(weak), format: 'der', type: 'spki' })
+    expect(verify(undefined, Buffer.from('whatever'), key, forged)).toBe(true)
+    expect(await withKey(weak)).toBe(`${WEAK} @0`)
+
+    const authority = await root.issueAuthority({ subject: 'CN=Nobody’s CA', keyAlgorithm: 'Ed25519' })
+    const issuer = rebuild(authority, root, { fields: { [field.publicKey]: weak } })
+    const leaf = await authority.issue({ keyAlgorithm: 'Ed25519' })
+    const forgedLeaf = rebuild(leaf, authority, { signature: () => forged })
+    expect(await verdict(leaf, { via: [authority], anchors: [root] })).toBe('accepted')
+    expect(await verdict(forgedLeaf, { via: [issuer], anchors: [root] })).toBe(`${WEAK} @1`)
+  })
+
   /** The verdict over a client with this SubjectPublicKeyInfo. */
   async function withKey(publicKey: Uint8Array, profile = {}) {
     const leaf = rebuild(await root.issue(), root, { fields: { [field.publicKey]: publicKey } })
@@ -150,6 +169,11 @@ describe('keys of clients and of issuers', () => {
       denied: 'ERR_CLIENT_CERT_MALFORMED',
     },
     { name: 'a point that is not on its curve', given: ec(p256, point), denied: WEAK },
+    {
+      name: 'a compressed point without a y',
+      given: ec(p256, Uint8Array.of(2, ...new Uint8Array(32).fill(0xff))),
+      denied: WEAK,
+    },
     {
       name: 'Ed25519 with parameters',
       given: seq(seq(oid('1.3.101.112'), derNull), tlv(3, [0], new Uint8Array(32))),
