@@ -73,7 +73,8 @@ function sentenceFor(error: Refusal): string {
     case 'ERR_CLIENT_CERT_MALFORMED': {
       const { structure, reason, offset } = error.detail
       const where = offset === undefined ? '' : ` at octet ${offset}`
-      return `${structure} is malformed${where}: ${reason} — re-issue it; openssl asn1parse shows the place`
+      const whose = error.depth ? ` of intermediate ${error.depth}` : ''
+      return `${structure}${whose} is malformed${where}: ${reason} — re-issue it; openssl asn1parse shows the place`
     }
     case 'ERR_CLIENT_CERT_VERSION':
       return error.detail.version === 1
@@ -88,7 +89,7 @@ function sentenceFor(error: Refusal): string {
         : `the signature was not made by the key of ${quote(issuer)} — a forgery or a damaged certificate; if you re-created the CA under the same name: re-issue the client, or trust both`
     }
     case 'ERR_CLIENT_CERT_ALGORITHM':
-      return `${quote(error.detail.subject)} is signed with ${quote(error.detail.algorithm)}: ${error.detail.reason} — re-issue it with SHA-256 or better (profile.signatureAlgorithms)`
+      return `${quote(error.detail.subject)} is signed with ${quote(error.detail.algorithm)}: ${error.detail.reason} — ${algorithmFix(error.detail.reason)}`
     case 'ERR_CLIENT_CERT_WEAK_KEY':
       return `${error.detail.key}${error.depth ? ` of the issuer ${quote(error.detail.subject)}` : ''}, ${error.detail.reason} (${error.detail.setting}) — re-issue`
     case 'ERR_CLIENT_CERT_EXPIRED': {
@@ -163,6 +164,15 @@ function sentenceFor(error: Refusal): string {
     case 'ERR_CLIENT_CERT_INTERNAL':
       return `unexpected error in ${error.detail.stage}, refused: ${quote(describeCause(error.cause))} — this is a bug: please report it`
   }
+}
+
+/** A digest is the operator's choice too; what is written otherwise than its standard says is not. */
+function algorithmFix(reason: string): string {
+  if (reason === 'it is not accepted' || reason === 'it is not known here')
+    return 're-issue it with SHA-256 or better (profile.signatureAlgorithms)'
+  // What OpenSSL before 3.1 signs with unless told otherwise.
+  if (reason.startsWith('RSA-PSS salt')) return 're-issue it; openssl: -sigopt rsa_pss_saltlen:digest'
+  return 're-issue it'
 }
 
 function untrustedProxy({ peer, header, gate }: ClientCertErrorDetails['ERR_CLIENT_CERT_UNTRUSTED_PROXY']): string {

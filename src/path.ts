@@ -19,7 +19,7 @@ export type { PathProfile } from './path/profile.js'
 export interface PathInput {
   /** DER of the end entity. */
   certificate: Uint8Array
-  /** DER, in any order, untrusted; what does not parse is passed over. */
+  /** DER, in any order, untrusted; what does not parse is passed over, and is the error should an issuer be missing. */
   intermediates?: readonly Uint8Array[]
   /** DER certificates. */
   trustAnchors: readonly Uint8Array[]
@@ -77,9 +77,9 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
   }
   if (input.trustAnchors.length === 0)
     throw new ClientCertConfigError('validateCertificationPath: trustAnchors is empty')
+  const { pool, unreadable } = poolOf(input.intermediates ?? [])
   try {
     const endEntity = Certificate.parse(input.certificate, 0)
-    const pool = poolOf(input.intermediates ?? [])
     const trust = new TrustSnapshot(input.trustAnchors.map(anchorOf))
     const at = input.at.getTime()
     const paths = verifiedPaths(endEntity, trust, pool, profile, at)
@@ -88,8 +88,9 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
     const octets = [...path.certificates, path.anchor.certificate].map(({ der }) => new Uint8Array(der))
     return { valid: true, path: octets, policies: path.policies }
   } catch (error) {
-    if (isClientCertError(error)) return { valid: false, error }
-    throw error
+    if (!isClientCertError(error)) throw error
+    // The issuer that is missing may be the one that could not be read.
+    return { valid: false, error: error.code === 'ERR_CLIENT_CERT_UNKNOWN_ISSUER' ? (unreadable ?? error) : error }
   }
 }
 
@@ -105,15 +106,23 @@ function anchorOf(der: Uint8Array): TrustAnchor {
 }
 
 /** What does not parse is passed over; what does is found by its name, however many there are. */
-function poolOf(intermediates: readonly Uint8Array[]): IssuerPool {
+function poolOf(intermediates: readonly Uint8Array[]): {
+  pool: IssuerPool
+  unreadable: AnyClientCertError | undefined
+} {
   const certificates: Certificate[] = []
-  for (const der of intermediates) {
+  let unreadable: AnyClientCertError | undefined
+  for (const [index, der] of intermediates.entries()) {
     try {
-      certificates.push(Certificate.parse(der))
+      certificates.push(Certificate.parse(der, index + 1))
     } catch (error) {
       if (!isClientCertError(error)) throw error
+      unreadable ??= error
     }
   }
-  if (certificates.length <= limits.presentedCertificates) return { presented: certificates }
-  return { presented: [], configured: new TrustSnapshot(certificates.map((certificate) => ({ certificate }))) }
+  const pool =
+    certificates.length <= limits.presentedCertificates
+      ? { presented: certificates }
+      : { presented: [], configured: new TrustSnapshot(certificates.map((certificate) => ({ certificate }))) }
+  return { pool, unreadable }
 }

@@ -78,7 +78,7 @@ export class SubjectPublicKeyInfo {
     const algorithm = readAlgorithmIdentifier(sequence)
     this.#keyStart = sequence.bitStringStart()
     sequence.finish()
-    this.facts = publicKeyFacts(algorithm, this.key, this.#start)
+    this.facts = publicKeyFacts(algorithm, new DerReader(this.#bytes, this.#keyStart, this.#end), this.key, this.#start)
   }
 
   /** The SubjectPublicKeyInfo whole: what is hashed for a pin and given to `node:crypto`. */
@@ -100,20 +100,26 @@ export class SubjectPublicKeyInfo {
   }
 }
 
-function publicKeyFacts({ oid: type, parameters }: AlgorithmIdentifier, key: Uint8Array, at: number): PublicKeyFacts {
+/** @param contents a cursor over the key, whose offsets are those of the certificate */
+function publicKeyFacts(
+  { oid: type, parameters }: AlgorithmIdentifier,
+  contents: DerReader,
+  key: Uint8Array,
+  at: number,
+): PublicKeyFacts {
   switch (type) {
     case oid.rsaEncryption:
       // RFC 3279 §2.3.1: the parameters MUST be NULL.
       if (!isNull(parameters)) throw new DerError('RSA key parameters are not NULL', at)
-      return { type: 'RSA', ...readRsaKey(key) }
+      return { type: 'RSA', ...readRsaKey(contents) }
     case oid.rsassaPss:
       return {
         type: 'RSA-PSS',
-        ...readRsaKey(key),
-        pss: parameters === undefined ? undefined : readPssParameters(parameters),
+        ...readRsaKey(contents),
+        pss: parameters === undefined ? undefined : offsetAt(at, () => readPssParameters(parameters)),
       }
     case oid.ecPublicKey:
-      return { type: 'EC', curve: readNamedCurve(parameters, key, at) }
+      return { type: 'EC', curve: offsetAt(at, () => readNamedCurve(parameters, key, at)) }
     case oid.ed25519:
       return fixedKey('Ed25519', parameters, key, 32, at)
     case oid.ed448:
@@ -128,6 +134,15 @@ function publicKeyFacts({ oid: type, parameters }: AlgorithmIdentifier, key: Uin
       return { type: 'DSA' }
     default:
       return { type: 'unknown', oid: type }
+  }
+}
+
+/** Parameters may be a copy, in which offsets mean nothing to whoever has the certificate: what is wrong with them is wrong with the key at `at`. */
+function offsetAt<T>(at: number, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw error instanceof DerError ? new DerError(error.message, at) : error
   }
 }
 
@@ -147,17 +162,16 @@ function fixedKey(
 }
 
 /** RFC 8017 A.1.1: SEQUENCE { modulus, publicExponent }, both positive. */
-function readRsaKey(key: Uint8Array): {
+function readRsaKey(outer: DerReader): {
   modulusBits: number
   exponent: number | undefined
   modulusIsOdd: boolean
 } {
-  const outer = new DerReader(key)
   const sequence = outer.enter()
   outer.finish()
   const modulus = sequence.integer()
   const modulusIsOdd = ((modulus.at(-1) as number) & 1) === 1
-  if (((modulus[0] as number) & 0x80) !== 0) throw new DerError('RSA modulus is negative', 0)
+  if (((modulus[0] as number) & 0x80) !== 0) throw new DerError('RSA modulus is negative', sequence.start)
   const exponent = sequence.nonNegative()
   sequence.finish()
   return {

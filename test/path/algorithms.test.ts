@@ -383,6 +383,25 @@ describe('P-06: RSA-PSS', () => {
     expect(await signed(given, salt)).toBe(`${ALGORITHM} @0`)
   })
 
+  test('what is wrong with a signature says what mends it, and no profile does where none would', async () => {
+    const help = async (algorithm: Uint8Array) => {
+      const leaf = await rsaRoot.issue({ keyAlgorithm: 'P-256' })
+      const made = rebuild(leaf, rsaRoot, { fields: { [field.algorithm]: algorithm }, outerAlgorithm: algorithm })
+      return (await refusalOf(made, { anchors: [rsaRoot] }))?.help
+    }
+    const salted = (length: number) =>
+      pss(tagged(0, digest(sha256)), tagged(1, mgf(sha256)), tagged(2, integer(length)))
+    expect(await help(salted(222))).toMatch(
+      /salt is not as long as the digest — re-issue it; openssl: -sigopt rsa_pss_saltlen:digest$/,
+    )
+    expect(await help(seq(oid('1.2.840.113549.1.1.11'), integer(1)))).toMatch(
+      /its parameters are not NULL — re-issue it$/,
+    )
+    expect(await help(seq(oid('1.2.840.113549.1.1.5'), derNull))).toMatch(
+      /it is not accepted — re-issue it with SHA-256 or better/,
+    )
+  })
+
   test('a salt of another length than the parameters say does not verify', async () => {
     expect(await signed(good, 20)).toBe('ERR_CLIENT_CERT_SIGNATURE @0')
   })

@@ -256,6 +256,17 @@ describe('input', () => {
     }
   })
 
+  test('an issuer that cannot be read is the reason where the path is missing it, and only there', async () => {
+    const leaf = await pki.issue()
+    const broken = { der: Uint8Array.from(pki.intermediate.certificate.der).fill(0, 4, 8) }
+    expect(await verdict(leaf, { via: [broken], anchors: [pki.root] })).toBe('ERR_CLIENT_CERT_MALFORMED @1')
+    expect(await verdict(leaf, { via: [broken, pki.intermediate], anchors: [pki.root] })).toBe('accepted')
+    const expired = await pki.issue({ ...past })
+    expect(await verdict(expired, { via: [broken, pki.intermediate], anchors: [pki.root] })).toBe(
+      'ERR_CLIENT_CERT_EXPIRED @0',
+    )
+  })
+
   test('an anchor whose octets are overwritten in place is read anew', async () => {
     const leaf = await pki.root.issue()
     const anchor = Uint8Array.from(pki.root.certificate.der)

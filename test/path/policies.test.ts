@@ -192,7 +192,7 @@ describe('requireExplicitPolicy', () => {
     expect(await through([0x7f, ...Array(12).fill(0xff)])).toBe('accepted')
     expect(await through([0x01, 0, 0, 0, 0, 0, 0, 0, 0])).toBe('accepted')
     expect(await through([0])).toBe('POLICY')
-    expect(await through([0xff])).toMatch(/^UNKNOWN_ISSUER/)
+    expect(await through([0xff])).toMatch(/^MALFORMED: INTEGER is negative/)
   })
 })
 

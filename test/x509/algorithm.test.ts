@@ -89,6 +89,35 @@ describe('RSA keys (RFC 3279 §2.3.1, RFC 8017 A.1.1)', () => {
   })
 })
 
+test('the place of what is wrong with a key is one of the certificate', () => {
+  const place = (publicKey: Uint8Array) => {
+    const der = certificateDer({ publicKey })
+    const from = Buffer.from(der).indexOf(publicKey)
+    return { from, to: from + publicKey.length, at: offsetOf(der) }
+  }
+  const broken = spki(known.rsassaPss, seq(context(2, integer(-1))), rsaKey(n, 65_537n))
+  for (const given of [
+    rsa(rsaKey(-n, 3n)),
+    rsa(seq(integer(n), tlv(2, [0, 3]))),
+    broken,
+    spki('1.2.840.10045.2.1', tlv(6), hex('04')),
+  ]) {
+    const { from, to, at } = place(given)
+    expect(at).toBeGreaterThanOrEqual(from)
+    expect(at).toBeLessThan(to)
+  }
+})
+
+/** Where a certificate is malformed. */
+function offsetOf(der: Uint8Array): number | undefined {
+  try {
+    Certificate.parse(der)
+    return undefined
+  } catch (error) {
+    return (error as { detail: { offset: number } }).detail.offset
+  }
+}
+
 describe('RSA-PSS keys and parameters (RFC 4055 §3.1)', () => {
   const algorithm = (type: string, ...rest: Uint8Array[]) => seq(oid(type), ...rest)
   const sha256 = algorithm(known.sha256, nothing())
