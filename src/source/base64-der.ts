@@ -1,5 +1,5 @@
 import { limits } from '../limits.js'
-import { base64, DecodingError, describeOther, type HeaderDecoder, sequenceLength } from './decoding.js'
+import { base64, DecodingError, type HeaderDecoder, sequenceLength } from './decoding.js'
 
 /** One certificate, base64 of its DER on one line: HAProxy, Caddy, Cloudflare, Azure, Cloud Foundry. */
 export const base64Der: HeaderDecoder = {
@@ -13,14 +13,16 @@ export const haproxyDer: HeaderDecoder = {
     lines.filter((line) => line !== '').flatMap((line) => splitDer(base64(line, 'base64 of DER certificates'))),
 }
 
-/** OpenShift's router: HAProxy's `{+Q}` puts the base64 in double quotes. */
-export const quotedBase64Der: HeaderDecoder = {
+/**
+ * OpenShift's router: `%{+Q}[ssl_c_der,base64]`. HAProxy's manual says that `{+Q}` puts it in double quotes, and `http-request set-header`
+ * does so in no version: src/log.c, sess_build_logline() has no quotes for LOG_OPT_HTTP, from 1.5 to 3.x; captured from 2.6.12, which also
+ * writes an empty value for none. Both are read, one quote alone is not.
+ */
+export const openshiftDer: HeaderDecoder = {
   certificate(value) {
     if (value === '""') return undefined
-    if (value.length < 3 || !value.startsWith('"') || !value.endsWith('"')) {
-      throw new DecodingError(`wants quoted base64 of one DER certificate${describeOther(value)}`)
-    }
-    return [base64(value.slice(1, -1), 'quoted base64 of one DER certificate')]
+    const isQuoted = value.length > 2 && value.startsWith('"') && value.endsWith('"')
+    return base64Der.certificate(isQuoted ? value.slice(1, -1) : value)
   },
 }
 

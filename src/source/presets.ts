@@ -1,4 +1,4 @@
-import { base64Der, commaSeparated, commaSeparatedEscaped, haproxyDer, quotedBase64Der } from './base64-der.js'
+import { base64Der, commaSeparated, commaSeparatedEscaped, haproxyDer, openshiftDer } from './base64-der.js'
 import type { HeaderDecoder } from './decoding.js'
 import { awsPem, awsPemChain, cloudfrontPem, escapedPem } from './escaped-pem.js'
 import { rfc9440 } from './rfc9440.js'
@@ -147,7 +147,9 @@ export const presets: { readonly [name in PresetName]: Preset } = {
     serialNumber: 'decimal',
     whereToLook: 'the middleware passTLSClientCert (pem: true) has to be on every router',
   },
-  // Envoy, HTTP header manipulation, x-forwarded-client-cert, and set_current_client_cert_details { cert, chain }; so Istio, Contour, Envoy Gateway.
+  // Envoy, source/common/http/conn_manager_utility.cc, mutateXfccRequestHeader(), with set_current_client_cert_details { cert, chain }; so Istio,
+  // Contour, Envoy Gateway. There is format: JSON since 2026, which is not read. What Envoy's contrib filter client_cert sends is preset rfc9440,
+  // %DOWNSTREAM_PEER_CERT% in a header of the operator's preset nginx: source/common/tls/connection_info_impl_base.cc escapes the same five.
   envoy: {
     certificate: 'x-forwarded-client-cert',
     chain: undefined,
@@ -228,6 +230,7 @@ export const presets: { readonly [name in PresetName]: Preset } = {
     whereToLook: 'App Service: clientCertEnabled and clientCertExclusionPaths',
   },
   // Azure Application Gateway, rewrite rules, server variable client_certificate (nginx's escaped form); the operator names the header.
+  // client_certificate_verification is SUCCESS or empty in strict mode, PASSTHROUGH or NONE in passthrough mode, where statusAccepts says so.
   'azure-application-gateway': {
     certificate: 'x-client-certificate',
     chain: undefined,
@@ -274,7 +277,7 @@ export const presets: { readonly [name in PresetName]: Preset } = {
   openshift: {
     certificate: 'x-ssl-client-der',
     chain: undefined,
-    decoder: quotedBase64Der,
+    decoder: openshiftDer,
     chainInValue: false,
     expansion: base64Expansion,
     absent: [],

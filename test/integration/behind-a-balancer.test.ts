@@ -113,7 +113,6 @@ describe('what the line says', () => {
     ['haproxy', 'nginx', "is percent-encoded PEM: preset: 'nginx'"],
     ['nginx', 'apache', "is PEM with spaces: is this Apache? preset: 'apache'"],
     ['haproxy', 'rfc9440', "is in colons: RFC 9440, preset: 'rfc9440'"],
-    ['haproxy', 'openshift', "is quoted base64: is this OpenShift? preset: 'openshift'"],
     ['traefik', 'nginx', 'is percent-encoded PEM'],
     ['nginx', 'traefik', 'is bare base64'],
     ['traefik-2.9.1', 'traefik', "Traefik 2.9.2 or later, preset: 'traefik'"],

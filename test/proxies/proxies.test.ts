@@ -620,6 +620,43 @@ describe('what the lines of the configurations are there for', () => {
   }
 })
 
+describe('HAProxy with the lines of OpenShift’s router', () => {
+  let setup: Setup | undefined
+  afterEach(async () => {
+    await setup?.close()
+    setup = undefined
+  })
+  const run = programOf('haproxy') === undefined ? test.skip : test
+  // images/router/haproxy/conf/haproxy-config.template; haproxy-ingress has the same line with X-SSL-Client-Cert.
+  const edits: Edit[] = [
+    [
+      'http-request set-header X-SSL-Client-Cert %[ssl_c_der,base64] if { ssl_c_used }',
+      'http-request set-header X-SSL-Client-DER %{+Q}[ssl_c_der,base64]\nhttp-request set-header X-SSL-Client-Verify %[ssl_c_verify]',
+    ],
+  ]
+  const forwarded: ForwardedHeaderOptions = {
+    preset: 'openshift',
+    from: proxyAddress('127.0.0.1'),
+    headers: { status: 'X-SSL-Client-Verify' },
+  }
+
+  run('{+Q} puts nothing in quotes, and a client is who its certificate says', async () => {
+    setup = await Setup.of('haproxy', edits, forwarded)
+    expect(await setup.ask({ client: bob })).toBe('bob')
+    expect(setup.seen?.headers['x-ssl-client-der']).toBe(Buffer.from(bob.certificate.der).toString('base64'))
+    expect(await setup.ask({ client: mallory })).toBe('PROXY_REFUSED')
+  })
+
+  run('a client without a certificate comes with an empty value and the verdict 0, and that is nobody', async () => {
+    setup = await Setup.of('haproxy', edits, forwarded)
+    expect(await setup.ask()).toBe('HEADER_MALFORMED')
+    expect([setup.seen?.headers['x-ssl-client-der'], setup.seen?.headers['x-ssl-client-verify']]).toEqual(['', '0'])
+    await setup.close()
+    setup = await Setup.of('haproxy', edits, { ...forwarded, headers: {} })
+    expect(await setup.ask()).toBe('ABSENT')
+  })
+})
+
 /** What the programs do that a verdict of theirs, or a missing one, must not hide. */
 describe('verdicts', () => {
   let setup: Setup | undefined

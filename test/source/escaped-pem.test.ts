@@ -71,6 +71,7 @@ describe('$ssl_client_escaped_cert', () => {
   const hints: [value: string, hint: string][] = [
     [':MII=:', "preset: 'rfc9440'"],
     ['MIIB+', 'bare base64'],
+    ['"MIIB+"', "is quoted base64: is this OpenShift? preset: 'openshift'"],
     [pem, 'not escaped'],
   ]
   for (const [value, hint] of hints) {

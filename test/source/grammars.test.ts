@@ -5,7 +5,7 @@ import {
   commaSeparated,
   commaSeparatedEscaped,
   haproxyDer,
-  quotedBase64Der,
+  openshiftDer,
 } from '../../src/source/base64-der.js'
 import { DecodingError, type HeaderDecoder } from '../../src/source/decoding.js'
 import { awsPem, awsPemChain, cloudfrontPem } from '../../src/source/escaped-pem.js'
@@ -71,12 +71,19 @@ const grammars: Record<string, Grammar> = {
       ['NUL', `${base64(two)}\0`],
     ],
   },
-  'quoted base64': {
-    decoder: quotedBase64Der,
-    accepted: [['as OpenShift writes it', `"${base64(one)}"`]],
+  'base64 of OpenShift': {
+    decoder: openshiftDer,
+    accepted: [
+      ['as HAProxy writes it', base64(one)],
+      ['as HAProxy’s manual says', `"${base64(one)}"`],
+    ],
     refused: [
-      ['no quotes', base64(one)],
       ['one quote', `"${base64(one)}`],
+      ['one quote behind', `${base64(one)}"`],
+      ['quotes twice', `""${base64(one)}""`],
+      ['a space inside the quotes', `" ${base64(one)}"`],
+      ['two in quotes', `"${base64(one)}","${base64(two)}"`],
+      ['percent escapes', percentEncode(base64(one))],
       ['a quote alone', '"'],
       ['single quotes', `'${base64(one)}'`],
       ['an escaped quote', `"${base64(two)}\\""`],

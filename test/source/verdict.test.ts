@@ -122,6 +122,18 @@ describe('H-09: a verdict can refuse, and cannot admit', () => {
     expect(codeOf(() => read(options, [...own('caddy'), ['X-Verdict', 'Fine']]))).toBe('PROXY_REFUSED')
   })
 
+  test('Azure Application Gateway says PASSTHROUGH where it verifies nothing, and the operator says that it may', () => {
+    const preset = 'azure-application-gateway' as const
+    const headers = { status: 'X-Verdict' }
+    const passthrough = { preset, headers, statusAccepts: 'PASSTHROUGH' }
+    expect(isRead(read(passthrough, [...own(preset), ['X-Verdict', 'PASSTHROUGH']]))).toBe(true)
+    expect(read(passthrough, [['X-Verdict', 'NONE']])).toMatchObject({ absent: { cause: 'header-absent' } })
+    expect(codeOf(() => read(passthrough, [...own(preset), ['X-Verdict', 'NONE']]))).toBe('PROXY_REFUSED')
+    expect(codeOf(() => read({ preset, headers }, [...own(preset), ['X-Verdict', 'PASSTHROUGH']]))).toBe(
+      'PROXY_REFUSED',
+    )
+  })
+
   test('a verdict that accepts admits nobody whose certificate does not', async () => {
     const stranger = await (await createTestPki({ name: 'Stranger' })).issue({ subject: 'CN=alice' })
     const auth = createAuthenticator({

@@ -174,8 +174,9 @@ export const products: { readonly [name in PresetName]: Product } = {
   },
   'cloud-foundry': { write: one('X-Forwarded-Client-Cert', base64), none: [missing], sendsChain: false },
   openshift: {
-    write: one('X-SSL-Client-DER', (leaf) => `"${base64(leaf)}"`),
-    none: [missing, empty('X-SSL-Client-DER'), [['X-SSL-Client-DER', '""']]],
+    // Captured from HAProxy with the line of the router's template: {+Q}, and no quotes.
+    write: one('X-SSL-Client-DER', base64),
+    none: [missing, empty('X-SSL-Client-DER')],
     sendsChain: false,
   },
   kong: { write: one('X-Client-Cert', nginxPem), none: [missing], sendsChain: false },
