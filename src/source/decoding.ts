@@ -79,6 +79,7 @@ const looks: readonly [pattern: RegExp, says: string][] = [
     `starts "MII": bare base64 — is this Cloud Foundry? preset: 'cloud-foundry'; HAProxy: 'haproxy'; Traefik: 'traefik'`,
   ],
   [/^"MII/, "is quoted base64: is this OpenShift? preset: 'openshift'"],
+  [/^[[{]\s*[[{"]/, 'is JSON: is this Envoy? set_current_client_cert_details: { format: TEXT }'],
   [/^-----BEGIN CERTIFICATE----- /, "is PEM with spaces: is this Apache? preset: 'apache'"],
   [
     /^-----BEGIN%20CERTIFICATE-----.*[+/]/,

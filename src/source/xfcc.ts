@@ -19,8 +19,9 @@ const keys: readonly string[] = ['by', 'hash', 'cert', 'chain', 'subject'] satis
 
 /**
  * Envoy's X-Forwarded-Client-Cert, and what Azure Container Apps makes of it: elements joined with commas, one for each hop, the nearest at
- * the right, each of `Key=Value` pairs joined with semicolons. A value in double quotes may hold anything, `\"` stands for a quote, and a
- * backslash elsewhere for itself.
+ * the right, each of `Key=Value` pairs joined with semicolons. A value in double quotes may hold anything. Subject and Issuer are written
+ * between quotes as they are, in the escapes of RFC 2253 §2.4: a backslash belongs to the character behind it, so `\"` does not close the
+ * value, and `\\"` does.
  *
  * Envoy writes By, URI and DNS without quotes and escapes: a certificate whose names hold a comma or semicolon adds pairs and elements of
  * its own. So nothing but Cert and Chain is an identity, Hash has to be the SHA-256 of Cert, no key that decides may come twice, and the
@@ -71,6 +72,9 @@ function certificatesOf(element: Element, index: number, count: number): readonl
   return all
 }
 
+const withoutNames =
+  'Envoy writes URI= and DNS= without quotes: take uri and dns out of set_current_client_cert_details, or issue no certificates with commas, semicolons or quotes in their names'
+
 /** The element that was chosen must not have been written by a name in the certificate of an element before it. */
 function checkNames([leaf]: readonly Uint8Array[], index: number, count: number): void {
   const names = namesOf(leaf as Uint8Array)
@@ -78,7 +82,7 @@ function checkNames([leaf]: readonly Uint8Array[], index: number, count: number)
   if (writer !== undefined) {
     throw new DecodingError(
       `element ${index + 1} of ${count} has the name ${quote(writer)} in its certificate, which may have written what follows it`,
-      'take the names out of set_current_client_cert_details, or issue no such certificates',
+      withoutNames,
     )
   }
 }
@@ -114,6 +118,8 @@ function split(text: string): readonly Element[] {
   while (at < text.length) {
     const equals = keyEnd(text, at)
     if (equals === at || text.charCodeAt(equals) !== EQUALS) {
+      // Behind a pair that was well formed it is a name that does not look like one.
+      if (at > 0) throw new DecodingError('wants Key=Value pairs', withoutNames)
       throw new DecodingError(`wants Key=Value pairs${describeOther(text)}`)
     }
     const isQuoted = text.charCodeAt(equals + 1) === QUOTE
@@ -167,9 +173,16 @@ function valueEnd(text: string, from: number): number {
   return at
 }
 
+/** Whether the backslashes before it are odd in number: each two are one. */
+function isEscaped(text: string, at: number, from: number): boolean {
+  let start = at
+  while (start > from && text.charCodeAt(start - 1) === BACKSLASH) start--
+  return (at - start) % 2 === 1
+}
+
 function closingQuote(text: string, from: number): number {
   let stop = text.indexOf('"', from)
-  while (stop >= 0 && text.charCodeAt(stop - 1) === BACKSLASH) stop = text.indexOf('"', stop + 1)
+  while (stop >= 0 && isEscaped(text, stop, from)) stop = text.indexOf('"', stop + 1)
   if (stop < 0) throw new DecodingError('has a quote that is never closed')
   return stop
 }

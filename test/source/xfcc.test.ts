@@ -51,6 +51,8 @@ describe('H-12: what is read', () => {
     ],
     ['an escaped quote inside a Subject', () => `Subject="CN=\\"x\\";Hash=0";${minimal(alice)}`],
     ['a backslash that escapes nothing', () => `Subject="CN=Foo\\, Inc.";${minimal(alice)}`],
+    ['a Subject that ends in an escaped backslash', () => `${minimal(alice)};Subject="CN=x,O=a\\\\";URI=b`],
+    ['a Subject of nothing but escapes', () => `${minimal(alice)};Subject="CN=\\\\\\"\\\\";Issuer="CN=\\\\"`],
     ['Cert without quotes, which holds nothing that would need them', () => minimal(alice).replaceAll('"', '')],
   ]
   test.each(accepted)('%s', (_, value) => {
@@ -108,6 +110,8 @@ describe('H-12: what is refused', () => {
   const refused: [name: string, value: () => string][] = [
     ['a quote that is never closed', () => `${minimal(alice)};Subject="CN=x`],
     ['a Subject that ends in a backslash, and so never ends', () => `Subject="CN=x\\";${minimal(alice)}`],
+    ['a Subject that ends in three, and so never ends', () => `Subject="CN=x\\\\\\";${minimal(alice)}`],
+    ['something behind a quote that two backslashes do not escape', () => `${minimal(alice)};Subject="CN=\\\\"x"`],
     ['something behind a closing quote', () => `${minimal(alice)}x`],
     ['a quote inside a value without quotes', () => `URI=a"b;${minimal(alice)}`],
     ['a quote that opens late', () => `URI=a"b;c";${minimal(alice)}`],
@@ -143,7 +147,7 @@ describe('H-12: what is refused', () => {
   })
 
   test('a client cannot open a quote that swallows the element a proxy adds', () => {
-    for (const own of ['By="', 'By="x;', `${minimal(alice)};Subject="`, 'Subject="\\']) {
+    for (const own of ['By="', 'By="x;', `${minimal(alice)};Subject="`, 'Subject="\\', 'Subject="\\\\']) {
       expect(refusal(`${own},${minimal(gateway)}`)).toBeInstanceOf(DecodingError)
     }
   })
@@ -152,6 +156,24 @@ describe('H-12: what is refused', () => {
     const many = (count: number) => new Array(count).fill(minimal(alice)).join(',')
     expect(read(many(limits.forwardedElements))).toEqual(hex([alice]))
     expect(refusal(many(limits.forwardedElements + 1)).message).toBe('has more than 32 elements')
+  })
+
+  test('a name that tears its element is refused, with the setting that leaves names out', () => {
+    for (const name of ['URI=https://acme.test/?a,b', 'DNS=a;b.acme.test', 'URI=urn:x,y']) {
+      const { message, fix } = refusal(`${minimal(alice)};${name}`)
+      expect([name, message]).toEqual([name, expect.stringContaining('wants Key=Value pairs')])
+      expect(fix).toContain('take uri and dns out of set_current_client_cert_details')
+    }
+    // A semicolon with a pair behind it says nothing that counts.
+    expect(read(`${minimal(alice)};URI=https://acme.test/;a=b`)).toEqual(hex([alice]))
+  })
+
+  test('format: JSON is refused, and told what it is', () => {
+    for (const value of [`[{"Hash":"${sha256(alice)}"}]`, `{"Hash":"${sha256(alice)}","Cert":"x"}`]) {
+      expect(refusal(value).message).toContain(
+        'is JSON: is this Envoy? set_current_client_cert_details: { format: TEXT }',
+      )
+    }
   })
 
   test('row 35: what the value looks like is said, and never acted on', () => {
