@@ -78,7 +78,7 @@ export class SubjectPublicKeyInfo {
     const algorithm = readAlgorithmIdentifier(sequence)
     this.#keyStart = sequence.bitStringStart()
     sequence.finish()
-    this.facts = publicKeyFacts(algorithm, new DerReader(this.#bytes, this.#keyStart, this.#end), this.key, this.#start)
+    this.facts = publicKeyFacts(algorithm, this.#bytes, this.#keyStart, this.#end, this.#start)
   }
 
   /** The SubjectPublicKeyInfo whole: what is hashed for a pin and given to `node:crypto`. */
@@ -100,26 +100,28 @@ export class SubjectPublicKeyInfo {
   }
 }
 
-/** @param contents a cursor over the key, whose offsets are those of the certificate */
+/** Of the key in `bytes[start..end)`, whose SubjectPublicKeyInfo begins at `at`. */
 function publicKeyFacts(
   { oid: type, parameters }: AlgorithmIdentifier,
-  contents: DerReader,
-  key: Uint8Array,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
   at: number,
 ): PublicKeyFacts {
+  const key = bytes.subarray(start, end)
   switch (type) {
     case oid.rsaEncryption:
       // RFC 3279 §2.3.1: the parameters MUST be NULL.
       if (!isNull(parameters)) throw new DerError('RSA key parameters are not NULL', at)
-      return { type: 'RSA', ...readRsaKey(contents) }
+      return { type: 'RSA', ...readRsaKey(new DerReader(bytes, start, end)) }
     case oid.rsassaPss:
       return {
         type: 'RSA-PSS',
-        ...readRsaKey(contents),
+        ...readRsaKey(new DerReader(bytes, start, end)),
         pss: parameters === undefined ? undefined : offsetAt(at, () => readPssParameters(parameters)),
       }
     case oid.ecPublicKey:
-      return { type: 'EC', curve: offsetAt(at, () => readNamedCurve(parameters, key, at)) }
+      return { type: 'EC', curve: readNamedCurve(parameters, key, at) }
     case oid.ed25519:
       return fixedKey('Ed25519', parameters, key, 32, at)
     case oid.ed448:
@@ -197,7 +199,7 @@ const coordinateOctets: ReadonlyMap<string, number> = new Map([
 function readNamedCurve(parameters: Uint8Array | undefined, key: Uint8Array, at: number): string | undefined {
   if (parameters === undefined) throw new DerError('EC key has no parameters', at)
   if (parameters[0] !== Tag.oid) return undefined
-  const curve = new DerReader(parameters).oid()
+  const curve = offsetAt(at, () => new DerReader(parameters).oid())
   const octets = coordinateOctets.get(curve)
   if (octets !== undefined) {
     // SEC 1 §2.3.3: 04 and two coordinates, or 02/03 and one. Infinity (00) and the hybrid forms are refused.
