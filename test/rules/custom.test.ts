@@ -139,14 +139,21 @@ describe('C-05: an answer that does not come', () => {
     const unhandled: unknown[] = []
     const listen = (reason: unknown) => unhandled.push(reason)
     process.on('unhandledRejection', listen)
-    const later = (ms: number, act: () => void) => setTimeout(act, ms)
-    const tooLate = [
-      () => new Promise((resolve) => later(15, () => resolve(true))),
-      () => new Promise((_, reject) => later(15, () => reject(new Error('late')))),
-    ]
-    for (const answer of tooLate)
-      expect(await outcomeOf(rule(answer, { timeout: 1 }))).toMatchObject({ reason: 'timed-out' })
-    await new Promise((resolve) => later(40, () => resolve(undefined)))
+    for (const comeLate of [
+      (resolve: (answer: boolean) => void) => resolve(true),
+      (_: unknown, reject: (reason: Error) => void) => reject(new Error('late')),
+    ]) {
+      let come = () => {}
+      const answer = () =>
+        new Promise<boolean>((resolve, reject) => {
+          come = () => comeLate(resolve, reject)
+        })
+      const outcome = outcomeOf(rule(answer, { timeout: 1 }))
+      expect(await outcome).toMatchObject({ reason: 'timed-out' })
+      come()
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(await outcome).toMatchObject({ reason: 'timed-out' })
+    }
     process.off('unhandledRejection', listen)
     expect(unhandled).toEqual([])
   })
