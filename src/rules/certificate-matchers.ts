@@ -28,7 +28,7 @@ export function fingerprintOf(rule: string, operand: unknown): string {
     .replace(/^sha-?256[ :=]*(?:fingerprint=)?/i, '')
     .replace(/[:\s]/g, '')
     .toLowerCase()
-  const advice = 'openssl x509 -in client.pem -noout -fingerprint -sha256'
+  const advice = `openssl x509 -in ${rule === 'issuedBy' ? 'ca.pem' : 'client.pem'} -noout -fingerprint -sha256`
   const shown = JSON.stringify(written.length > 24 ? `${written.slice(0, 12)}…` : written)
   if (/^[0-9a-f]{40}$/.test(hex))
     throw new ClientCertConfigError(`${rule}(${shown}) is SHA-1 (20 bytes) — use SHA-256: ${advice}`)

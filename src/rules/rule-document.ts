@@ -131,6 +131,12 @@ export const vocabulary: { readonly [name: string]: (operand: never, context: Co
 const single = ['maximumLifetime', 'validFor']
 const combinators = ['all', 'any', 'not', 'deny']
 const conditionWords = [...combinators, ...Object.keys(vocabulary)]
+/** What an identity says in another way than a condition. */
+const identityMakers: { readonly [name: string]: (operand: never) => Rule } = Object.freeze({
+  __proto__: null,
+  subject: eitherOrder.subject,
+  dnsName: hostOfIdentity,
+} as unknown as { [name: string]: (operand: never) => Rule })
 const identityWords = [
   'thumbprint',
   'serialNumber',
@@ -197,8 +203,8 @@ function conditionRule(
   }
   const isIdentity = words === identityWords
   const parts = [...members].map(([name, member]) =>
-    isIdentity && name === 'subject'
-      ? valuesRule(name, member.node, `${path}.${name}`, context, eitherOrder.subject)
+    isIdentity && name in identityMakers
+      ? valuesRule(name, member.node, `${path}.${name}`, context, identityMakers[name])
       : memberRule(name, member.node, `${path}.${name}`, context),
   )
   return parts.length === 1 ? (parts[0] as Rule) : all(...(parts as [Rule]))
@@ -320,6 +326,14 @@ function extensionOf(operand: unknown): Rule {
     throw new ClientCertConfigError('extension: expected { "oid": "1.2.3", "value": octets in hexadecimal }')
   }
   return extension(oid, Buffer.from(value, 'hex'))
+}
+
+/** API Management compares with the entries of the certificate, of which a wildcard is one: it means no other host. */
+function hostOfIdentity(name: string): Rule {
+  if (typeof name !== 'string' || !name.startsWith('*')) return dnsName(name)
+  throw new ClientCertConfigError(
+    `dnsName(${JSON.stringify(name)}): there a wildcard is the one in the certificate, here it would stand for every label — name the hosts; or, for every label, { "allow": { "dnsName": ${JSON.stringify(name)} } }`,
+  )
 }
 
 function thumbprintOf(operand: string, { dangerouslyAllowSha1Thumbprints }: Context): Rule {

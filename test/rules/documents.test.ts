@@ -116,6 +116,16 @@ describe('APIM: identities are AND inside, OR between', () => {
     expect(await holds(editors(), await of(options))).toBe(expected)
   })
 
+  test('a wildcard is the one in the certificate, and so no other host', async () => {
+    const given = { dnsName: '*.acme.test' }
+    for (const identities of [[given], [{ dnsName: ['a.test', '*.acme.test'] }]]) {
+      expect(thrownBy(() => rules.document({ identities }))).toMatch(/identities\[0\]\.dnsName.*name the hosts/)
+    }
+    const host = await of({ names: { dns: ['a.acme.test'] } })
+    expect(await holds(rules.document({ identities: [{ dnsName: 'a.acme.test' }] }), host)).toBe(true)
+    expect(await holds(rules.document({ allow: given }), host)).toBe(true)
+  })
+
   test('a SHA-1 thumbprint is told to move, and holds behind the named switch only', async () => {
     const alice = await pki.issue()
     const { createHash } = await import('node:crypto')
