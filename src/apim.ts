@@ -23,6 +23,7 @@ export interface ApimPolicyOptions {
 }
 
 const element = 'validate-client-certificate'
+const alone = `give apimPolicy() the <${element}> element alone`
 const switches = ['validate-revocation', 'validate-trust', 'validate-not-before', 'validate-not-after', 'ignore-error']
 
 /** APIM's attributes and the words of a rule document. */
@@ -50,8 +51,10 @@ const issuerId = 'issuer-certificate-id'
 export function apimPolicy(xml: string, options: ApimPolicyOptions = {}): ApimPolicy {
   refuseUnknownOptions('apimPolicy', options, ['certificates', 'dangerouslyAllowSha1Thumbprints'])
   if (typeof xml !== 'string') throw new ClientCertConfigError(`apimPolicy: expected XML text, got ${typeof xml}`)
-  if (xml.includes('context.Request.Certificate')) throw refuseCondition(xml)
-  const policy = onlyElement(parse(xml))
+  const nodes = parse(xml)
+  const conditions = expressionsIn(nodes).join('\n')
+  if (certificateInCSharp.test(conditions)) throw refuseCondition(conditions, isIn(nodes))
+  const [policy, beside] = onlyElement(nodes)
   const flags = flagsOf(policy)
   const identities = identitiesOf(policy, options)
   const notes: string[] = []
@@ -88,6 +91,11 @@ export function apimPolicy(xml: string, options: ApimPolicyOptions = {}): ApimPo
       'ignore-error="true" became mode: \'report-only\': every would-be refusal is reported, and a request that would be refused has no identity',
     )
   }
+  if (beside.length > 0) {
+    notes.push(
+      `not read: ${beside.map((name) => `<${name}>`).join(', ')} — what of it refuses somebody is yours to carry over`,
+    )
+  }
   // Whatever is wrong with a value is said now.
   if (found.rules !== undefined) {
     ruleFromValue('apimPolicy', found.rules, {
@@ -101,6 +109,8 @@ interface Node {
   readonly name: string
   readonly attributes: { readonly [name: string]: string }
   readonly children: readonly Node[]
+  /** What stands between its tags beside the children. */
+  readonly text: string
 }
 
 function parse(xml: string): readonly Node[] {
@@ -108,8 +118,16 @@ function parse(xml: string): readonly Node[] {
     throw new ClientCertConfigError('apimPolicy: a policy has no DOCTYPE and defines no entities')
   const verdict = XMLValidator.validate(xml)
   if (verdict !== true) {
+    // The gateway takes expressions as they are, with quotation marks that XML has to escape.
+    const text = xml
+      .replace(/<!--.*?-->/gs, '')
+      .replaceAll('&quot;', '"')
+      .replaceAll('&amp;', '&')
+    if (certificateInCSharp.test(text)) throw refuseCondition(text, text.includes(`<${element}`))
     const { msg, line, col } = verdict.err
-    throw new ClientCertConfigError(`apimPolicy: line ${line}, column ${col}: ${msg}`)
+    throw new ClientCertConfigError(
+      `apimPolicy: line ${line}, column ${col}: ${msg} — inside of a value XML writes &quot;, &lt; and &amp;; or ${alone}`,
+    )
   }
   const parser = new XMLParser({
     preserveOrder: true,
@@ -117,33 +135,81 @@ function parse(xml: string): readonly Node[] {
     attributeNamePrefix: '',
     parseAttributeValue: false,
     parseTagValue: false,
+    trimValues: false,
+    htmlEntities: true, // and with them the numeric ones, in which tools write what is not ASCII
   })
   return nodesOf(parser.parse(xml))
 }
 
-/** The parser writes a node as `{ name: children, ':@': attributes }`. */
+/** The parser writes a node as `{ name: children, ':@': attributes }`, and text as `{ '#text': text }`. */
 function nodesOf(list: unknown): Node[] {
   return (list as Record<string, unknown>[]).flatMap((item) => {
     const name = Object.keys(item).find((key) => key !== ':@')
     if (name === undefined || name === '#text' || name.startsWith('?')) return []
+    const children = item[name] as Record<string, unknown>[]
     const attributes = (item[':@'] ?? {}) as Record<string, string>
-    return [{ name, attributes, children: nodesOf(item[name]) }]
+    const text = children.map((child) => (typeof child['#text'] === 'string' ? child['#text'] : '')).join('')
+    return [{ name, attributes, children: nodesOf(children), text: text.trim() }]
   })
 }
 
-function onlyElement(nodes: readonly Node[]): Node {
-  const found = allOf(nodes).filter(({ name }) => name === element)
-  const [only] = found
-  if (found.length === 1 && only !== undefined) return only
-  throw new ClientCertConfigError(`apimPolicy: holds ${found.length} <${element}> elements, expected one`)
+/** What lets the element decide on every request. */
+const sections = ['policies', 'inbound', 'fragment']
+
+/** The element, and the names of what stands beside it. */
+function onlyElement(nodes: readonly Node[]): [Node, string[]] {
+  const count = allOf(nodes).filter(({ name }) => name === element).length
+  if (count !== 1) {
+    const fix =
+      count === 0
+        ? 'a certificate that a gateway forwards in a header is read by forwardedHeader({ … })'
+        : `${alone}, once for each place clientCert() is mounted at`
+    throw new ClientCertConfigError(`apimPolicy: holds ${count} <${element}> elements, expected one — ${fix}`)
+  }
+  let level = nodes
+  for (;;) {
+    const way = level.find((node) => isIn([node])) as Node
+    if (way.name === element) {
+      return [way, [...new Set(level.filter((node) => node !== way).map(({ name }) => name))]]
+    }
+    if (!sections.includes(way.name)) {
+      throw new ClientCertConfigError(
+        `apimPolicy: stands in <${way.name}>, and so not in the way of every request — ${alone}, and mount clientCert() where it is meant`,
+      )
+    }
+    level = way.children
+  }
 }
 
 const allOf = (nodes: readonly Node[]): Node[] => nodes.flatMap((node) => [node, ...allOf(node.children)])
+const isIn = (nodes: readonly Node[]): boolean => allOf(nodes).some(({ name }) => name === element)
+
+/** They carry what an expression says on, or count by it, and refuse nobody for it. */
+const carriers = ['set-header', 'set-query-parameter', 'rate-limit-by-key', 'quota-by-key', 'trace', 'log-to-eventhub']
+
+/** Everything in which code may stand that decides about a certificate. */
+function expressionsIn(nodes: readonly Node[], isSection = true): string[] {
+  return nodes.flatMap(({ name, attributes, children, text }) =>
+    isSection && carriers.includes(name)
+      ? []
+      : [
+          ...Object.values(attributes),
+          text,
+          ...expressionsIn(children, ['outbound', 'backend', 'on-error', ...sections].includes(name)),
+        ],
+  )
+}
 
 type Flags = { readonly [name: string]: boolean }
 
-function flagsOf({ attributes }: Node): Flags {
-  refuseUnknown(`<${element}>`, Object.keys(attributes), switches)
+function flagsOf({ attributes, text }: Node): Flags {
+  refuseText(`<${element}>`, text)
+  // id names an element in traces, of any policy.
+  refuseUnknown(
+    `<${element}>`,
+    Object.keys(attributes).filter((name) => name !== 'id'),
+    switches,
+  )
   const flag = (name: string) => {
     const value = attributes[name]
     if (value === undefined) return name !== 'ignore-error'
@@ -162,6 +228,7 @@ function identitiesOf({ children }: Node, options: ApimPolicyOptions): RuleIdent
   if (children.length > 1) throw new ClientCertConfigError('apimPolicy: <identities> stands there twice')
   const [list] = children
   if (list === undefined) return undefined
+  refuseText('<identities>', list.text)
   refuseUnknown(
     '<identities>',
     [...Object.keys(list.attributes), ...list.children.map(({ name }) => name)],
@@ -175,18 +242,27 @@ function identitiesOf({ children }: Node, options: ApimPolicyOptions): RuleIdent
 }
 
 function identityOf(
-  { attributes, children }: Node,
+  { attributes, children, text }: Node,
   where: string,
   { certificates = {} }: ApimPolicyOptions,
 ): RuleIdentity {
   const known = [...Object.keys(words), issuerId]
+  refuseText(where, text)
   refuseUnknown(where, [...Object.keys(attributes), ...children.map(({ name }) => name)], known)
   const identity: { -readonly [K in keyof RuleIdentity]: RuleIdentity[K] } = {}
   for (const [name, value] of Object.entries(attributes)) {
     if (value.trim() === '') throw new ClientCertConfigError(`apimPolicy: ${where}: ${name} is empty`)
-    if (/\{\{.*\}\}|^@[({]/s.test(value)) {
+    if (/\{\{.*\}\}|[$#]\{.*\}|^\s*@[({]/s.test(value)) {
       throw new ClientCertConfigError(
-        `apimPolicy: ${where}: ${name} is a named value or an expression — write the value itself`,
+        `apimPolicy: ${where}: ${name} is a named value or an expression, or a template's — write the value itself`,
+      )
+    }
+    // What the certificate dialogue of Windows copies along, and no certificate has.
+    const invisible = /[\u200e\u200f\u202a-\u202e\ufeff]/u.exec(value)?.[0]
+    if (invisible !== undefined) {
+      const code = invisible.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')
+      throw new ClientCertConfigError(
+        `apimPolicy: ${where}: ${name} holds an invisible character (U+${code}) — write the value anew`,
       )
     }
     if (name !== issuerId) identity[words[name] as 'thumbprint'] = value
@@ -216,15 +292,26 @@ function refuseUnknown(where: string, found: readonly string[], known: readonly 
   }
 }
 
+/** A tag that was closed too early leaves its attributes behind as text, and the gateway's defaults in their place. */
+function refuseText(where: string, text: string): void {
+  if (text === '') return
+  throw new ClientCertConfigError(
+    `apimPolicy: ${where}: holds the text ${JSON.stringify(text.slice(0, 40))} — attributes stand inside of the tag`,
+  )
+}
+
 /** Without a CA only the certificate itself says who it is, and only by a hash that nobody can collide. */
 function requirePins(identities: readonly RuleIdentity[] | undefined, options: ApimPolicyOptions): void {
   const isPinned = ({ thumbprint }: RuleIdentity) =>
     typeof thumbprint === 'string' && /^[0-9a-f]{64}$/i.test(thumbprint.replace(/[:\s]/g, ''))
   if (identities?.every(isPinned) && options.dangerouslyAllowSha1Thumbprints !== true) return
   throw new ClientCertConfigError(
-    'apimPolicy: validate-trust="false" lets everybody make a certificate with any name — every identity needs a SHA-256 thumbprint, and no SHA-1 beside it',
+    'apimPolicy: validate-trust="false" lets everybody make a certificate with any name — every identity needs a SHA-256 thumbprint, and no SHA-1 beside it: openssl x509 -in client.pem -noout -fingerprint -sha256; or give trust the CA of your clients, and write validate-trust="true"',
   )
 }
+
+/** However it is spread over lines. */
+const certificateInCSharp = /context\s*\.\s*Request\s*\??\s*\.\s*Certificate\b/
 
 /** What people test of a certificate in C#, and what says the same here: conditions for refusing, so that each is turned round. */
 const terms: readonly [pattern: RegExp, says: (value: string) => string | undefined, note?: string][] = [
@@ -238,6 +325,16 @@ const terms: readonly [pattern: RegExp, says: (value: string) => string | undefi
     /!\s*context\.Request\.Certificate\.VerifyNoRevocation\(\)/g,
     () => undefined,
     "VerifyNoRevocation(): trust: your CA, and revocation: 'none'",
+  ],
+  [
+    /context\.Request\.Certificate\.(?:NotAfter\s*<|NotBefore\s*>)\s*DateTime\.(?:Utc)?Now\b/g,
+    () => undefined,
+    'NotBefore, NotAfter: always checked',
+  ],
+  [
+    /!\s*context\.Request\.Certificate\.Subject(?:Name\.Name)?\.Contains\(\s*"(\w+=[^",+\\]+)"\s*\)/g,
+    (value) => `rules.subject(${JSON.stringify(Object.fromEntries([value.split('=', 2)]))})`,
+    'Contains() took every longer value too, and in any part of the subject; the rule does not',
   ],
   [/context\.Request\.Certificate\.Issuer\s*!=\s*"([^"]*)"/g, (value) => `rules.issuerName(${JSON.stringify(value)})`],
   [
@@ -255,9 +352,9 @@ const terms: readonly [pattern: RegExp, says: (value: string) => string | undefi
   ],
 ]
 
-function refuseCondition(xml: string): ClientCertConfigError {
-  const text = xml.replaceAll('&quot;', '"').replaceAll('&amp;', '&')
-  let rest = text
+/** @param isBeside whether the element is there too. */
+function refuseCondition(expressions: string, isBeside: boolean): ClientCertConfigError {
+  let rest = expressions.replace(new RegExp(certificateInCSharp, 'g'), 'context.Request.Certificate')
   const rules: string[] = []
   const notes: string[] = []
   for (const [pattern, says, note] of terms) {
@@ -270,13 +367,14 @@ function refuseCondition(xml: string): ClientCertConfigError {
   }
   const unknown = [...rest.matchAll(/context\.Request\.Certificate[\w.()]*/g)].map(([term]) => term)
   // Refusals joined by "or" are admissions joined by "and"; anything else is for a person to read.
-  const isPlain = unknown.length === 0 && !rest.includes('&&')
+  const isPlain = unknown.length === 0 && !/&&|!\s*\(/.test(rest)
   const equal = rules.length === 0 ? 'no rules' : rules.length === 1 ? rules[0] : `rules.all(${rules.join(', ')})`
   const said = notes.length === 0 ? '' : `; ${notes.join('; ')}`
   const open = isPlain
     ? ''
-    : `; what is left is yours to write, as rules.custom(…): ${unknown.slice(0, 3).join(', ') || 'conditions joined by &&'}`
+    : `; what is left is yours to write, as rules.custom(…): ${unknown.slice(0, 3).join(', ') || 'conditions that || alone does not join'}`
+  const then = isBeside ? `; then ${alone}` : ''
   return new ClientCertConfigError(
-    `apimPolicy: a condition in C# is code, and is not run — the same here: rules: ${equal}${said}${open}; <return-response> becomes responses or onDenied of clientCert()`,
+    `apimPolicy: a condition in C# is code, and is not run — the same here: rules: ${equal}${said}${open}; <return-response> becomes responses or onDenied of clientCert()${then}`,
   )
 }

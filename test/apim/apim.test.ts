@@ -40,7 +40,7 @@ describe('switches', () => {
     const { mode, options, notes } = apimPolicy(policy(given))
     expect([mode, options]).toEqual(['report-only', { profile: 'compatible', revocation: 'none' }])
     expect(notes.filter((note) => note.includes('cannot be carried over'))).toHaveLength(2)
-    expect(notes.at(-1)).toContain("mode: 'report-only'")
+    expect(notes).toContainEqual(expect.stringContaining("mode: 'report-only'"))
   })
 
   test('validate-trust="false" needs SHA-256 pins for everybody', () => {
@@ -208,8 +208,38 @@ describe('a condition in C# is refused, with the rules that say the same', () =>
     ],
     [
       'what is not known',
-      'context.Request.Certificate == null || context.Request.Certificate.NotAfter < DateTime.Now',
-      /rules: no rules;.*yours to write, as rules\.custom\(…\): context\.Request\.Certificate\.NotAfter/,
+      'context.Request.Certificate == null || context.Request.Certificate.Version < 3',
+      /rules: no rules;.*yours to write, as rules\.custom\(…\): context\.Request\.Certificate\.Version/,
+    ],
+    [
+      'validity',
+      'context.Request.Certificate.NotBefore > DateTime.UtcNow || context.Request.Certificate.NotAfter < DateTime.Now',
+      /rules: no rules; NotBefore, NotAfter: always checked; <return-response>/,
+    ],
+    [
+      'validity the other way round',
+      'context.Request.Certificate.NotAfter > DateTime.Now',
+      /yours to write, as rules\.custom\(…\): context\.Request\.Certificate\.NotAfter/,
+    ],
+    [
+      'a part of the subject',
+      '!context.Request.Certificate.Subject.Contains("CN=a")',
+      /rules: rules\.subject\(\{"CN":"a"\}\); Contains\(\) took every longer value too/,
+    ],
+    [
+      'a part that is no attribute',
+      '!context.Request.Certificate.Subject.Contains("acme")',
+      /rules: no rules;.*yours to write/,
+    ],
+    [
+      'a condition turned round as a whole',
+      '!(context.Request.Certificate == null || context.Request.Certificate.Issuer != "CN=x")',
+      /yours to write/,
+    ],
+    [
+      'one that is spread over lines',
+      'context.Request\n  .Certificate.Issuer != &quot;CN=x&quot;',
+      /rules: rules\.issuerName\("CN=x"\); <return-response>/,
     ],
     [
       'conditions joined by &&',
@@ -220,6 +250,107 @@ describe('a condition in C# is refused, with the rules that say the same', () =>
   ])('%s', (_, text, says) => {
     expect(thrownBy(() => apimPolicy(condition(text)))).toMatch(says)
     expect(() => apimPolicy(condition(text))).toThrow(ClientCertConfigError)
+  })
+})
+
+describe('what stands around the element', () => {
+  const one = '<validate-client-certificate />'
+  const forbid = '<return-response><set-status code="403" /></return-response>'
+  const inbound = (text: string) => `<policies><inbound>${text}</inbound></policies>`
+
+  test('what is beside it is named, once each', () => {
+    const { notes } = apimPolicy(inbound(`<base /><ip-filter action="allow" />${one}<ip-filter action="forbid" />`))
+    expect(notes.at(-1)).toBe('not read: <base>, <ip-filter> — what of it refuses somebody is yours to carry over')
+    for (const alone of [one, inbound(one), `<fragment>${one}</fragment>`]) {
+      expect(apimPolicy(alone).notes).not.toContainEqual(expect.stringContaining('not read'))
+    }
+  })
+
+  test.each<[string, string, RegExp]>([
+    [
+      'a condition around it',
+      inbound(`<choose><when condition="@(context.Request.Method == &quot;GET&quot;)">${one}</when></choose>`),
+      /stands in <choose>, and so not in the way of every request — give apimPolicy\(\) the .* element alone/,
+    ],
+    ['another section', `<policies><inbound /><outbound>${one}</outbound></policies>`, /stands in <outbound>/],
+    [
+      'one for each case',
+      inbound(`<choose><when>${one}</when><otherwise>${one}</otherwise></choose>`),
+      /holds 2 .* alone/,
+    ],
+    ['none', inbound('<base />'), /holds 0 .* forwardedHeader\(\{ … \}\)/],
+    [
+      'a condition in C# beside it',
+      inbound(`<choose><when condition="@(context.Request.Certificate == null)">${forbid}</when></choose>${one}`),
+      /certificate null: mode 'required', the default;.*; then give apimPolicy\(\) the .* element alone$/,
+    ],
+    [
+      'a variable of which a condition is made',
+      inbound(`<set-variable name="t" value="@(context.Request.Certificate.Thumbprint)" />${one}`),
+      /a condition in C#/,
+    ],
+    [
+      'a header of a request that is asked for a decision',
+      inbound(
+        `<send-request><set-header name="t"><value>@(context.Request.Certificate.Thumbprint)</value></set-header></send-request>${one}`,
+      ),
+      /a condition in C#/,
+    ],
+    [
+      'C# with bare quotation marks, as the gateway takes it',
+      inbound(
+        `<choose><when condition="@(context.Request.Certificate.Issuer != "CN=x")">${forbid}</when></choose>${one}`,
+      ),
+      /rules\.issuerName\("CN=x"\).*element alone$/,
+    ],
+    [
+      'a subject with bare quotation marks, as it is documented',
+      policy('', listed('subject="O="Contoso, Inc.", CN=a"')),
+      /line 1, .* — inside of a value XML writes &quot;/,
+    ],
+  ])('%s is refused, with the fix', (_, xml, says) => {
+    expect(thrownBy(() => apimPolicy(xml))).toMatch(says)
+    expect(() => apimPolicy(xml)).toThrow(ClientCertConfigError)
+  })
+
+  test.each<[string, string]>([
+    ['a header', '<set-header name="t"><value>@(context.Request.Certificate.Thumbprint)</value></set-header>'],
+    ['a count', '<rate-limit-by-key counter-key="@(context.Request.Certificate.Thumbprint)" />'],
+    ['a comment', '<!-- context.Request.Certificate -->'],
+  ])('a certificate that is only in %s decides nothing', (_, beside) => {
+    expect(apimPolicy(inbound(`${one}${beside}`)).mode).toBe('required')
+  })
+
+  test('the id of traces is no switch', () => {
+    expect(apimPolicy('<validate-client-certificate id="mtls" />').mode).toBe('required')
+    expect(thrownBy(() => apimPolicy(policy('', listed('id="a" common-name="b"'))))).toMatch(/unknown "id"/)
+  })
+})
+
+describe('values', () => {
+  test('numeric character references are read', () => {
+    expect(apimPolicy(policy('', listed('common-name="M&#252;ller &#x26; S&amp;#246;hne"'))).rules).toEqual({
+      identities: [{ commonName: 'Müller & S&#246;hne' }],
+    })
+  })
+
+  test('blanks at the ends of a common name are part of it', () => {
+    expect(apimPolicy(policy('', listed('common-name=" a "'))).rules).toEqual({ identities: [{ commonName: ' a ' }] })
+  })
+
+  test('a dns-name with a wildcard is refused, as it means the one in the certificate', () => {
+    expect(thrownBy(() => apimPolicy(policy('', listed('dns-name="*.acme.test"'))))).toMatch(
+      /identities\[0\]\.dnsName: .*name the hosts; or, for every label, \{ "allow": \{ "dnsName": "\*\.acme\.test" \} \}/,
+    )
+    expect(apimPolicy(policy('', listed('dns-name="a.acme.test"'))).rules).toEqual({
+      identities: [{ dnsName: 'a.acme.test' }],
+    })
+  })
+
+  test('an issuer in SHA-1 is told the command for the CA', () => {
+    expect(thrownBy(() => apimPolicy(policy('', listed(`issuer-thumbprint="${'AB'.repeat(20)}"`))))).toMatch(
+      /is SHA-1 \(20 bytes\) — use SHA-256: openssl x509 -in ca\.pem /,
+    )
   })
 })
 
@@ -249,6 +380,32 @@ describe('what cannot be meant is refused', () => {
       /a named value or an expression/,
     ],
     ['a subject that is none', policy('', listed('subject="alice"')), /identities\[0\]\.subject: subject\("alice"\)/],
+    [
+      "Terraform's placeholder",
+      policy('', listed(`common-name="${'$'}{var.client}"`)),
+      /or a template's — write the value itself/,
+    ],
+    ["a pipeline's placeholder", policy('', listed('common-name="#{client}#"')), /or a template's/],
+    [
+      'an invisible character',
+      policy('', listed(`common-name="\u200ealice"`)),
+      /common-name holds an invisible character \(U\+200E\)/,
+    ],
+    [
+      'attributes behind a tag that was closed too early',
+      '<validate-client-certificate> validate-trust="false" <identities><identity common-name="a" /></identities></validate-client-certificate>',
+      /holds the text "validate-trust=.* — attributes stand inside of the tag/,
+    ],
+    [
+      'text in identities',
+      policy('', '<identities>a<identity common-name="b" /></identities>'),
+      /<identities>: holds the text "a"/,
+    ],
+    [
+      'text in an identity',
+      policy('', '<identities><identity common-name="b">c</identity></identities>'),
+      /identity 1: holds the text "c"/,
+    ],
     ['a DOCTYPE', `<!DOCTYPE x [<!ENTITY a "b">]>${policy('')}`, /no DOCTYPE/],
     ['an attribute twice', policy('validate-trust="true" validate-trust="false"'), /line 1/],
   ])('%s', (_, xml, says) => {
