@@ -138,7 +138,12 @@ function parse(xml: string): readonly Node[] {
     trimValues: false,
     htmlEntities: true, // and with them the numeric ones, in which tools write what is not ASCII
   })
-  return nodesOf(parser.parse(xml))
+  try {
+    return nodesOf(parser.parse(xml))
+  } catch (error) {
+    // Its limits: nesting, names.
+    throw new ClientCertConfigError(`apimPolicy: ${(error as Error).message} — ${alone}`)
+  }
 }
 
 /** The parser writes a node as `{ name: children, ':@': attributes }`, and text as `{ '#text': text }`. */

@@ -406,6 +406,12 @@ describe('what cannot be meant is refused', () => {
       policy('', '<identities><identity common-name="b">c</identity></identities>'),
       /identity 1: holds the text "c"/,
     ],
+    ['nesting without end', `${'<a>'.repeat(500)}${'</a>'.repeat(500)}`, /nested.* — give apimPolicy\(\) the/],
+    [
+      'a name that is none',
+      '<a><validate-client-certificate /><b __proto__="c" /></a>',
+      /__proto__.* — give apimPolicy\(\)/,
+    ],
     ['a DOCTYPE', `<!DOCTYPE x [<!ENTITY a "b">]>${policy('')}`, /no DOCTYPE/],
     ['an attribute twice', policy('validate-trust="true" validate-trust="false"'), /line 1/],
   ])('%s', (_, xml, says) => {
