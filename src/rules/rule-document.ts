@@ -132,11 +132,10 @@ const single = ['maximumLifetime', 'validFor']
 const combinators = ['all', 'any', 'not', 'deny']
 const conditionWords = [...combinators, ...Object.keys(vocabulary)]
 /** What an identity says in another way than a condition. */
-const identityMakers: { readonly [name: string]: (operand: never) => Rule } = Object.freeze({
-  __proto__: null,
-  subject: eitherOrder.subject,
-  dnsName: hostOfIdentity,
-} as unknown as { [name: string]: (operand: never) => Rule })
+const identityMakers: ReadonlyMap<string, (operand: never) => Rule> = new Map([
+  ['subject', eitherOrder.subject],
+  ['dnsName', hostOfIdentity],
+])
 const identityWords = [
   'thumbprint',
   'serialNumber',
@@ -202,11 +201,12 @@ function conditionRule(
     throw mistake(context, node, path, 'is empty, and would hold for everyone — name what must hold')
   }
   const isIdentity = words === identityWords
-  const parts = [...members].map(([name, member]) =>
-    isIdentity && name in identityMakers
-      ? valuesRule(name, member.node, `${path}.${name}`, context, identityMakers[name])
-      : memberRule(name, member.node, `${path}.${name}`, context),
-  )
+  const parts = [...members].map(([name, member]) => {
+    const make = isIdentity ? identityMakers.get(name) : undefined
+    return make === undefined
+      ? memberRule(name, member.node, `${path}.${name}`, context)
+      : valuesRule(name, member.node, `${path}.${name}`, context, make)
+  })
   return parts.length === 1 ? (parts[0] as Rule) : all(...(parts as [Rule]))
 }
 
