@@ -5,6 +5,7 @@ import type { Certificate } from '../x509/certificate.js'
 import { CRLReason } from '../x509/crl-entry.js'
 import type { CertificateStatus, StatusQuestion } from './certificate-status.js'
 import { freshUntil } from './crl-freshness.js'
+import type { RevokedEntry } from './crl-index.js'
 import { allReasons, isInScope, type PublicationPoint, publicationPoints, reasonsCovered } from './crl-scope.js'
 import type { CrlSet } from './crl-set.js'
 import { CrlSigners } from './crl-signers.js'
@@ -90,6 +91,11 @@ export class CrlStatus {
       if (each.flaw !== undefined) return notUsable(each, each.flaw)
     }
 
+    for (const each of [...complete.former, ...delta.former]) {
+      const entry = each.flaw === undefined ? find(each, certificate) : undefined
+      if (entry !== undefined && !isLiftable(entry)) return revoked(entry)
+    }
+
     // (i) (j) the delta CRL is asked first: what it says is newer
     let validUntil = Math.min(complete.until, delta.until)
     let isReleased = false
@@ -115,10 +121,15 @@ export class CrlStatus {
     return complete.early === undefined ? onlyDelta(scope[0] as KnownCrl) : notBegun(complete.early, at)
   }
 
-  /** A forged CRL replaces none. */
+  /**
+   * A forged CRL replaces none; nor does one that was signed with another key, while the older one holds. To RFC 5280 all CRLs of one name and scope are
+   * about the same certificates; but of a CA that was renewed with another key, AD CS and Vault sign one with each, and list there what that key signed.
+   */
   async #newest(crls: readonly KnownCrl[], question: CrlQuestion): Promise<Newest> {
     const { at } = question
     const signed: KnownCrl[] = []
+    const former: KnownCrl[] = []
+    const keys = new Map<KnownCrl, Uint8Array>()
     let unsigned: KnownCrl | undefined
     let early: KnownCrl | undefined
     let until = Number.POSITIVE_INFINITY
@@ -129,17 +140,25 @@ export class CrlStatus {
         until = Math.min(until, begins - 1)
         continue
       }
-      if (signed.some((newer) => replaces(newer, known, !this.#isFresh(known, at)))) continue
+      const isOver = !this.#isFresh(known, at)
+      const newer = signed.filter((other) => replaces(other, known, isOver))
       const signer = await this.#signers.signerOf(known.crl, question)
       if (signer === undefined) {
-        unsigned ??= known
+        if (newer.length === 0) unsigned ??= known
         continue
       }
-      known.signer = signer.certificate.publicKey.der
+      const key = signer.certificate.publicKey.der
+      known.signer = key
+      if (newer.some((other) => Buffer.compare(keys.get(other) as Uint8Array, key) === 0)) continue
+      if (newer.length > 0 && isOver) {
+        former.push(known)
+        continue
+      }
       signed.push(known)
+      keys.set(known, key)
       until = Math.min(until, signer.until)
     }
-    return { signed, unsigned, early, until }
+    return { signed, former, unsigned, early, until }
   }
 
   #isFresh(known: KnownCrl, at: number): boolean {
@@ -173,6 +192,8 @@ export class CrlStatus {
 interface Newest {
   /** Those that are signed, begun, and replaced by none. */
   readonly signed: readonly KnownCrl[]
+  /** Those that are over, and replaced only by what was signed with another key: what they revoked for good stays so. */
+  readonly former: readonly KnownCrl[]
   /** Beside them, the newest that is not signed. */
   readonly unsigned: KnownCrl | undefined
   /** The first of those that have not begun. */
@@ -186,6 +207,10 @@ interface CrlQuestion extends StatusQuestion {
   /** The certificates whose status is being asked for: this one, and those below it that wait for the answer. */
   readonly trail: readonly Certificate[]
 }
+
+/** §5.3.1: of everything that is revoked, only what was on hold can come back. */
+const isLiftable = ({ reason }: RevokedEntry) =>
+  reason === CRLReason.certificateHold || reason === CRLReason.removeFromCRL
 
 const find = ({ index }: KnownCrl, { serialNumber, issuer }: Certificate) => index.find(serialNumber, issuer)
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { validateCertificationPath } from '../../src/path.js'
 import { asker, known, verdict, verdictOf } from '../support/crl-answers.js'
-import { type CrlPlan, cRLDistributionPoints, forgeCrl } from '../support/crl-forge.js'
+import { type CrlPlan, cRLDistributionPoints, forgeCrl, unknownExtension } from '../support/crl-forge.js'
 import { uri } from '../support/path-der.js'
-import { forge, noon, poolKey } from '../support/path-forge.js'
+import { type Forged, forge, noon, poolKey } from '../support/path-forge.js'
 
 /** Several CRLs of one CA: which of them are heard does not depend on the order they are supplied in. */
 const shard = { fullName: [uri('http://crl.test/1')] }
@@ -153,6 +153,67 @@ describe('R-15: a newer CRL that contradicts itself', () => {
     expect(await askAged(2 * hour)).toBe('revoked @0')
     expect(await askAged(2 * hour - 1)).toBe('good')
     expect(await ask(older(true, { nextUpdate: null }), newer(false))).toBe('good')
+  })
+})
+
+describe('a CA that was renewed with another key', () => {
+  const [first, second] = [2, 3].map((serial) =>
+    forge({ subject: 'Issuing', issuer: root, ca: true, key: poolKey(60 + serial), serial }),
+  ) as [Forged, Forged]
+  const client = forge({ issuer: first, serial: 7 })
+  const ofRoot = forgeCrl(root)
+  const older = (plan: CrlPlan = {}) => forgeCrl(first, { number: 5, thisUpdate: -2 * hour, ...plan })
+  const newer = (plan: CrlPlan = {}) => forgeCrl(second, { number: 6, ...plan })
+  const askOf = (crls: readonly Uint8Array[], via: readonly Forged[] = [first, second]) =>
+    verdict(client, { anchors: [root], via, crls: [ofRoot, ...crls] })
+  const both = async (...crls: [Uint8Array, Uint8Array]) => {
+    const found = await askOf(crls)
+    expect(await askOf(crls.toReversed())).toBe(found)
+    return found
+  }
+
+  test('AD CS, Vault: what the one key lists, the newer CRL of the other does not unsay', async () => {
+    expect(await both(older(lists), newer())).toBe('revoked @0')
+    expect(await both(older(), newer())).toBe('good')
+    // The twin: with the same key it is the same list, and newer.
+    expect(await both(older(lists), forgeCrl(first, { number: 6 }))).toBe('good')
+  })
+
+  test('whatever authorityKeyIdentifier they bear', async () => {
+    expect(await both(older({ ...lists, names: null }), newer({ names: null }))).toBe('revoked @0')
+    expect(await both(older(lists), newer({ names: first.key }))).toBe('revoked @0')
+  })
+
+  test('the client does not choose between them by what it presents', async () => {
+    const crls = [older(lists), newer()]
+    expect(await askOf(crls, [first])).toBe('revoked @0')
+    expect(await askOf(crls, [first, second])).toBe('revoked @0')
+  })
+
+  test('RFC 5280: one list for all that is signed with the new key goes on alone', async () => {
+    expect(await askOf([newer(lists)])).toBe('revoked @0')
+    expect(await askOf([newer()])).toBe('good')
+    expect(await askOf([newer()], [first])).toBe('unknown @0')
+    expect(await both(older(), newer(lists))).toBe('revoked @0')
+    expect(await both(older({ nextUpdate: -1 }), newer())).toBe('good')
+  })
+
+  test('when the older CRL is over, what it revoked for good stays so; what was on hold may have come back', async () => {
+    const over = (plan: CrlPlan = {}) => older({ nextUpdate: -1, ...plan })
+    expect(await both(over(lists), newer())).toBe('revoked @0')
+    expect(await both(over({ entries: [{ serial: 7, reason: 'certificateHold' }] }), newer())).toBe('good')
+    expect(await both(older({ entries: [{ serial: 7, reason: 'certificateHold' }] }), newer())).toBe(
+      'revoked @0 certificateHold',
+    )
+    expect(await both(over({ ...lists, extensions: [unknownExtension(true)] }), newer())).toBe('good')
+  })
+
+  test('its delta CRLs are of one key, too', async () => {
+    const delta = forgeCrl(first, { number: 7, base: 5, thisUpdate: -hour / 2, ...lists })
+    const crls = [older(), newer({ number: 8, thisUpdate: -hour / 4 })]
+    expect(await askOf([...crls, delta])).toBe('revoked @0')
+    expect(await askOf([...crls, forgeCrl(second, { number: 9, base: 8, thisUpdate: -60 }), delta])).toBe('revoked @0')
+    expect(await askOf([...crls, forgeCrl(first, { number: 7, base: 5, thisUpdate: -hour / 2 })])).toBe('good')
   })
 })
 
