@@ -21,11 +21,12 @@ export interface PublicationPoint {
 }
 
 /**
- * The distribution points of a certificate, and at the end the one §6.3.3 assumes: the certificate issuer's own CRLs, for whatever reasons are left.
+ * The distribution points of a certificate, and at the end the one §6.3.3 assumes: the certificate issuer's own CRLs, under any of its names, for whatever
+ * reasons are left.
  */
 export function publicationPoints({ issuer, extensions }: Certificate): readonly PublicationPoint[] {
   const implied: PublicationPoint = {
-    names: [{ type: 'directoryName', value: issuer }],
+    names: [{ type: 'directoryName', value: issuer }, ...(extensions.issuerAltName ?? [])],
     crlIssuers: [issuer],
     isIndirect: false,
     reasons: allReasons,

@@ -1,4 +1,5 @@
 import { duration, instant, quote } from '../help.js'
+import type { Certificate } from '../x509/certificate.js'
 import type { StatusQuestion } from './certificate-status.js'
 import { publicationPoints } from './crl-scope.js'
 import type { CrlSet } from './crl-set.js'
@@ -58,10 +59,19 @@ export function missing({ certificate, depth }: StatusQuestion, crls: CrlSet, co
     return {
       status: 'silent',
       reason: `CRL of ${nameOf(other)} (${other.where}) is about other certificates than ${who}, by its issuingDistributionPoint`,
-      fix: 'add the CRL that its cRLDistributionPoints name',
+      fix: fixOfScope(certificate, other),
     }
   const fix = depth === 0 ? `add the CRL of ${issuers}` : `add the CRL of ${issuers}, or crl({ leafOnly: true })`
   const reason =
     covered === 0 ? `no CRL of ${issuers} for ${who}` : `CRLs of ${issuers} cover only some reasons for ${who}`
   return { status: 'silent', reason, fix }
+}
+
+/** A name in the CRL is looked for in the certificate (RFC 5280 §6.3.3 (b)(2)(i)): step-ca writes it into CRLs, and into no certificate by itself. */
+function fixOfScope({ extensions }: Certificate, { crl }: KnownCrl): string {
+  const { fullName, nameRelativeToCRLIssuer } = crl.extensions.issuingDistributionPoint ?? {}
+  const isNamed = fullName !== undefined || nameRelativeToCRLIssuer !== undefined
+  return isNamed && extensions.cRLDistributionPoints === undefined
+    ? 'have the CA write that name into its certificates, as cRLDistributionPoints, or leave it out of the CRL'
+    : 'add the CRL that its cRLDistributionPoints name'
 }

@@ -114,6 +114,15 @@ describe('(b)(2)(i): the name of the distribution point', () => {
     expect(await isAbout(leafAt(), names(one))).toBe(false)
   })
 
+  test('§6.3.3: a certificate without points is looked up under its issuer’s names, issuerAltName among them', async () => {
+    const issuerAltName = { oid: '2.5.29.18', critical: false, value: sequence(uri('http://ca.test/')) }
+    const named = forge({ issuer: root, serial: 7, extensions: [issuerAltName] })
+    expect(await isAbout(named, names(uri('http://ca.test/')))).toBe(true)
+    expect(await isAbout(named, names(directory(['O', 'Acme'], ['CN', 'Root'])))).toBe(true)
+    expect(await isAbout(named, names(uri('http://ca.test/1')))).toBe(false)
+    expect(await isAbout(leafAt(), names(uri('http://ca.test/')))).toBe(false)
+  })
+
   test('§7.4: scheme and host in any case; the path, the query and escapes exactly', async () => {
     const isSame = (a: string, b: string) => isAbout(leafAt(names(uri(a))), names(uri(b)))
     expect(await isSame('http://crl.test/a?b', 'HTTP://CRL.Test/a?b')).toBe(true)

@@ -332,6 +332,10 @@ test('what is missing is said as fact and fix', async () => {
   ).toBe(
     `CRL of ${issuing} (./test.crl) is about other certificates than client ${client}, by its issuingDistributionPoint — add the CRL that its cRLDistributionPoints name`,
   )
+  const named = { issuingDistributionPoint: { fullName: { uri: ['http://ca.test/1.0/crl'] } } }
+  expect(await say([ofRoot, await pki.intermediate.crl(named)])).toBe(
+    `CRL of ${issuing} (./test.crl) is about other certificates than client ${client}, by its issuingDistributionPoint — have the CA write that name into its certificates, as cRLDistributionPoints, or leave it out of the CRL`,
+  )
   expect(await say([ofRoot, tampered(ofIntermediate.der)])).toBe(
     `CRL of ${issuing} (./test.crl) is signed by no certificate of that name under this trust anchor that may sign CRLs — is it the CRL of another CA of the same name? A separate CRL issuer belongs into intermediates`,
   )
