@@ -59,7 +59,8 @@ export class CrlHoldings {
 
 /**
  * CRLs that no source offers any more, and no signed one of their scope replaces: of those that are signed, none that was signed with another key,
- * for that may be another CA's of the same name. The others may be anybody's: of them the last few, together no longer than one CRL may be.
+ * for that may be another CA's of the same name; of those that are not, none that names another key. The latter may be anybody's: of them the last few,
+ * together no longer than one CRL may be.
  */
 function stillNeeded(gone: readonly KnownCrl[], offered: ReadonlySet<KnownCrl>): readonly KnownCrl[] {
   const signed = [...gone, ...offered].filter(isSigned)
@@ -68,7 +69,9 @@ function stillNeeded(gone: readonly KnownCrl[], offered: ReadonlySet<KnownCrl>):
   const isReplaced = (known: KnownCrl, others: readonly KnownCrl[] = []) =>
     others.some((other) => other !== known && replaces(other, known, false))
   const needed = gone.filter((known) => {
-    const others = isSigned(known) ? ofSigner.get(ofScopeAndSigner(known)) : ofScope.get(known.scope)
+    const others = isSigned(known)
+      ? ofSigner.get(ofScopeAndSigner(known))
+      : ofScope.get(known.scope)?.filter((other) => !nameDifferentKeys(other, known))
     return !isReplaced(known, others)
   })
   const unsigned = needed.filter((known) => !isSigned(known)).slice(-limits.crlsUnsigned)
@@ -78,6 +81,12 @@ function stillNeeded(gone: readonly KnownCrl[], offered: ReadonlySet<KnownCrl>):
 const isSigned = ({ signer }: KnownCrl) => signer !== undefined
 
 const ofScopeAndSigner = ({ scope, signer }: KnownCrl) => `${Buffer.from(signer ?? []).toString('latin1')} ${scope}`
+
+/** RFC 5280 §5.2.1. */
+function nameDifferentKeys({ crl: a }: KnownCrl, { crl: b }: KnownCrl): boolean {
+  const [one, other] = [a, b].map(({ extensions }) => extensions.authorityKeyIdentifier?.keyIdentifier)
+  return one !== undefined && other !== undefined && Buffer.compare(one, other) !== 0
+}
 
 /** The last that have together no more octets than that. */
 function lastWithin(octets: number, crls: readonly KnownCrl[]): readonly KnownCrl[] {

@@ -153,6 +153,22 @@ describe('R-15: a source that offers less than before', () => {
     expect(numbers()).toEqual([9, 1, 2])
     expect(await ask()).toBe('revoked @0')
   })
+
+  test('nor does it displace one that nobody has asked about yet, and that names its own key', async () => {
+    const namesake = forge({ subject: 'Root', key: poolKey(51) })
+    const other = forge({ issuer: namesake, serial: 9 })
+    const afterReplay = async (plan: CrlPlan) => {
+      const { offer, held, ask } = holdings()
+      offer('a', numbered(2, { ...lists, ...plan }))
+      offer('b', forgeCrl(namesake, { number: 9, thisUpdate: -60 }))
+      expect(verdictOf(await asker(other, { anchors: [namesake] })(held.current().all))).toBe('good')
+      offer('a', numbered(1))
+      return ask()
+    }
+    expect(await afterReplay({})).toBe('revoked @0')
+    // The twin says itself that it is of the other key, which has signed a newer one.
+    expect(await afterReplay({ names: namesake.key })).toBe('good')
+  })
 })
 
 describe('generation', () => {
