@@ -13,6 +13,7 @@ import { type Denial, endPreflight, prepareAnswer, sendProblem } from './core/re
 import { isClientCertError } from './errors.js'
 import type { ClientIdentity } from './identity/identity.js'
 import type { AnyRequest } from './source/source.js'
+import { asFailure } from './stack.js'
 import { isThenable } from './thenable.js'
 
 export type { ResponseOptions } from './core/responses.js'
@@ -61,7 +62,7 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
         exposure.expose(request)
         return late
       })
-      .then((late) => proceed(late, request, response, next), next)
+      .then((late) => proceed(late, request, response, next), failing(next))
   }
 }
 
@@ -75,7 +76,7 @@ export function requireClientCert(...given: GuardArguments): ClientCertHandler {
   const guard = makeGuard(...given)
   return function requireClientCert(request, response, next) {
     const denial = guard(request)
-    if (isThenable(denial)) void denial.then((late) => proceed(late, request, response, next), next)
+    if (isThenable(denial)) void denial.then((late) => proceed(late, request, response, next), failing(next))
     else proceed(denial, request, response, next)
   }
 }
@@ -124,9 +125,11 @@ async function refuse(denial: Denial, context: DeniedContext, next: NextFunction
     if (hasErrorHandler(request.app)) next(error)
     else sendProblem(response, error, requestId)
   } catch (thrown) {
-    next(thrown)
+    next(asFailure(thrown))
   }
 }
+
+const failing = (next: NextFunction) => (thrown: unknown) => next(asFailure(thrown))
 
 interface Layer {
   readonly handle?: { readonly length: number; readonly stack?: readonly Layer[] }

@@ -10,6 +10,7 @@ import {
 import { type Denial, endPreflight, sendProblem } from './core/responses.js'
 import { isClientCertError } from './errors.js'
 import type { ClientIdentity } from './identity/identity.js'
+import { asFailure } from './stack.js'
 import { isThenable } from './thenable.js'
 
 export type { ResponseOptions } from './core/responses.js'
@@ -101,7 +102,11 @@ async function refuse({ error, decision, onDenied, requestId }: Denial, context:
     // By way of the context: a body that is set gives 200 where Koa does not know the status from itself.
     context.status = error.status
     context.set({ ...error.headers })
-    await onDenied(decision, context as never)
+    try {
+      await onDenied(decision, context as never)
+    } catch (thrown) {
+      throw asFailure(thrown)
+    }
     const isAnswered = context.res.headersSent || context.respond === false || (context.body ?? undefined) !== undefined
     if (isAnswered) return
   }

@@ -16,4 +16,17 @@ export function muteStack(): () => void {
 }
 
 /** Whatever was thrown, as an error: only errors have a message. */
-export const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))
+export const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(textOf(thrown)))
+
+/** What can be handed to a framework as what went wrong: objects as they are. `undefined`, `'route'` and their like are no error to Express, but the word to go on. */
+export const asFailure = (thrown: unknown): object =>
+  typeof thrown === 'object' && thrown !== null ? thrown : asError(thrown)
+
+/** What was thrown, as text; it may be anything. */
+export function textOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    return 'something that cannot be printed'
+  }
+}

@@ -1,7 +1,7 @@
 import { type AnyClientCertError, ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
 import { isPreflight } from '../source/absent.js'
 import type { AnyRequest } from '../source/source.js'
-import { isThenable } from '../thenable.js'
+import { isThenable, whenRejected } from '../thenable.js'
 import { createAuthenticator } from './authenticator.js'
 import { type CachedResponse, cachingFor } from './caching.js'
 import { type Authenticator, type AuthenticatorInternals, internals, isAuthenticator } from './contract.js'
@@ -114,7 +114,10 @@ function refusalOf(decision: Decision, mode: MountOptions['mode']): AnyClientCer
 
 function isSkipped(skip: (request: AnyRequest) => boolean, request: AnyRequest): boolean {
   try {
-    return skip(request) === true
+    const answer: unknown = skip(request)
+    // A promise skips nothing, and what it rejects with must not end the process.
+    whenRejected(answer, () => {})
+    return answer === true
   } catch {
     return false
   }

@@ -1,5 +1,6 @@
 import { escaped } from '../help.js'
 import type { AnyRequest } from '../source/source.js'
+import { whenRejected } from '../thenable.js'
 
 /** What the application calls a request in its own logs: `({ id }) => id`, say, where pino-http numbers them. A text or a number; all else is no name. */
 export type RequestId = (request: AnyRequest & { readonly id?: unknown }) => unknown
@@ -16,6 +17,8 @@ export function requestIdOf(
   if (requestId === undefined || request === undefined) return undefined
   try {
     const given = requestId(request)
+    // A promise is no name, and what it rejects with must not end the process.
+    whenRejected(given, () => {})
     if (typeof given !== 'number' && (typeof given !== 'string' || given === '')) return undefined
     return escaped(String(given))
   } catch {

@@ -1,9 +1,9 @@
 import { ClientCertConfigError, nearest } from '../errors.js'
 import type { PublicKeyDescription } from '../identity/fields.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { textOf } from '../stack.js'
 import { attributeType, oid, usageName, usageOf } from '../x509/oid.js'
 import { call } from './call.js'
-import { textOf } from './custom.js'
 import { durationOf, operandOf } from './operands.js'
 import { broken, held, identityRule, makeRule, type Rule } from './rule.js'
 

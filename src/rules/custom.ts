@@ -1,5 +1,6 @@
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { textOf } from '../stack.js'
 import { isThenable } from '../thenable.js'
 import { broken, held, makeRule, type Rule, type RuleOutcome, type RuleRequest } from './rule.js'
 
@@ -55,15 +56,6 @@ export function custom(
       }
     },
   })
-}
-
-/** What was thrown, as text; what a rule throws may be anything. */
-export function textOf(thrown: unknown): string {
-  try {
-    return String(thrown instanceof Error ? thrown.message : thrown)
-  } catch {
-    return 'something that cannot be printed'
-  }
 }
 
 const timedOut = Symbol('timed out')

@@ -140,6 +140,23 @@ for (const framework of frameworks) {
         expect(lines.at(-1)).not.toMatch('(request')
       })
 
+      test('C-05: a requestId and a skip that return a promise name and skip nothing, and what it rejects with is nobody else’s', async () => {
+        const unhandled = jest.fn()
+        process.on('unhandledRejection', unhandled)
+        try {
+          const rejects = () => Promise.reject(new Error('broken')) as never
+          const auth = make({ requestId: rejects, log: () => {} })
+          const port = await serveHttps(auth, framework.listener({ mounts: [{ authenticator: auth, skip: rejects }] }))
+          expect((await get(port)).body).toBe(required)
+          expect((await get(port, stranger)).body).toBe(refused)
+          expect((await get(port, alice)).status).toBe(200)
+          await new Promise((resolve) => setTimeout(resolve, 5))
+          expect(unhandled).not.toHaveBeenCalled()
+        } finally {
+          process.off('unhandledRejection', unhandled)
+        }
+      })
+
       test('503 says when to come back', async () => {
         const auth = make({ revocation: { name: 'off', check: () => ({ status: 'unknown', reason: 'offline' }) } })
         const port = await serveHttps(auth, framework.listener({ mounts: [{ authenticator: auth }] }))
@@ -260,6 +277,25 @@ for (const framework of frameworks) {
           const answer = await (await serve(framework, { onDenied }, { handler }))(stranger)
           expect(answer.status).toBeGreaterThanOrEqual(400)
           expect(handler).not.toHaveBeenCalled()
+        }
+      })
+
+      test('C-05: that throws what is no error, or what Express takes for "go on", refuses all the same', async () => {
+        for (const thrown of [undefined, null, false, 0, '', 'route', 'router', 'broken']) {
+          for (const onDenied of [
+            answering(() => {
+              throw thrown
+            }),
+            answering(() => Promise.reject(thrown)),
+          ]) {
+            const handler = jest.fn(who)
+            for (const plan of [{ handler }, { handler, guards: [[rules.commonName('bob')]] } as Plan]) {
+              const ask = await serve(framework, { onDenied }, plan)
+              const { status } = await ask(plan.guards === undefined ? stranger : alice)
+              expect(status).toBeGreaterThanOrEqual(400)
+            }
+            expect(handler).not.toHaveBeenCalled()
+          }
         }
       })
 
