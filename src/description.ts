@@ -72,10 +72,11 @@ export function descriptionOf(described: { describe?(): unknown }, name: string)
 const isDescription = (given: unknown): given is Description =>
   typeof given === 'object' && given !== null && typeof (given as Partial<Description>).kind === 'string'
 
-/** A URL without its query, which may hold a key. */
+/** A URL without its query, which may hold a key, and without user information, which may hold a password. */
 export function shownUrl(url: string): string {
   const query = url.indexOf('?')
-  return query < 0 ? url : `${url.slice(0, query)}?…`
+  const shown = query < 0 ? url : `${url.slice(0, query)}?…`
+  return shown.replace(/^((?:[a-z][a-z0-9+.-]*:)?[/\\]{2})[^/?#]*@/i, '$1…@')
 }
 
 /** JSON has no word for it. */

@@ -111,9 +111,12 @@ describe('what something says of itself', () => {
   })
 })
 
-test('a URL is shown without what follows the question mark', () => {
+test('a URL is shown without what follows the question mark, and without user information', () => {
   expect(shownUrl('https://crl.test/a.crl?sig=secret#x')).toBe('https://crl.test/a.crl?…')
   expect(shownUrl('https://crl.test/a.crl')).toBe('https://crl.test/a.crl')
+  expect(shownUrl('https://crl.test/a@b.crl')).toBe('https://crl.test/a@b.crl')
+  expect(shownUrl('HTTPS://ca:pass@word@crl.test/a.crl?b')).toBe('HTTPS://…@crl.test/a.crl?…')
+  expect(shownUrl('//ca:password@crl.test')).toBe('//…@crl.test')
 })
 
 test('Infinity has a word', () => {

@@ -3,6 +3,7 @@ import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessag
 import https from 'node:https'
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { shownUrl } from '../description.js'
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
 import { FetchError, type FetchFailure, type FetchPhase } from './fetch-error.js'
@@ -173,7 +174,8 @@ function readAnswer(response: IncomingMessage, maximum: number, fail: Fail, deli
 function isRefused({ statusCode: status = 0, headers }: IncomingMessage, maximum: number, fail: Fail): boolean {
   // 304 answers a condition, and we make none.
   if (status >= 300 && status < 400 && status !== 304) {
-    const to = quote(headers.location ?? 'nowhere')
+    // From http to https, say, with the query it was asked with.
+    const to = quote(shownUrl(headers.location ?? 'nowhere'))
     fail('redirect', `status ${status} leads to ${to}; redirects are not followed — write the URL itself`, { status })
     return true
   }

@@ -4,6 +4,7 @@
  */
 import http from 'node:http'
 import https from 'node:https'
+import { inspect } from 'node:util'
 import { runInThisContext } from 'node:vm'
 import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
@@ -208,6 +209,19 @@ describe('R-03: whatever a server does, there is the document, or a failure that
     expect(failure).toBe('redirect')
     expect(message).toContain('status 302 leads to "http://169.254.169.254/latest/meta-data/"')
     expect([responder.accepted, lookup.mock.calls.length]).toEqual([1, 1])
+  })
+
+  test('a redirect that repeats the query of its request is told without it', async () => {
+    const responder = await startResponder({ fault: 'redirect-with-query' })
+    const error = await failureOf(fetcher().fetch(from(`${responder.url}/ca.crl?sig=s3cret`)))
+    expect(error.message).toContain('status 301 leads to "https://crl.example.test/ca.crl?…"')
+    expect(inspect(error, { showHidden: true })).not.toContain('s3cret')
+  })
+
+  test('user information in a URL, which is refused, is told to nobody', async () => {
+    const error = await failureOf(fetcher().fetch(from('http://ca:s3cret@127.0.0.1/ca.crl')))
+    expect(error.message).toContain('"http://…@127.0.0.1/ca.crl" was not fetched: it has user information')
+    expect(inspect(error, { showHidden: true })).not.toContain('s3cret')
   })
 
   test('a compression bomb is refused by its header, before it is read', async () => {

@@ -155,6 +155,7 @@ const rows = {
   found: status('302 Found', 'Location: /elsewhere'),
   'not-modified': status('304 Not Modified'),
   'temporary-redirect': status('307 Temporary Redirect', 'Location: /elsewhere'),
+  'redirect-with-query': status('301 Moved Permanently', 'Location: https://crl.example.test/ca.crl?sig=s3cret'),
   'redirect-to-metadata': status('302 Found', 'Location: http://169.254.169.254/latest/meta-data/'),
   'bad-request': status('400 Bad Request'),
   unauthorized: status('401 Unauthorized', 'WWW-Authenticate: Basic realm="x"'),
