@@ -35,6 +35,9 @@ export class Refresher<T> {
   readonly #options: RefresherOptions<T>
   #waiting: Waiting[] = []
   #running: Promise<Error | undefined> | undefined
+  /** Whether the provider has been asked by the load under way: what it says may be of before. */
+  #isAsked = false
+  #next: Promise<Error | undefined> | undefined
   #abort: AbortController | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
@@ -55,10 +58,21 @@ export class Refresher<T> {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
-  /** Loads now, or waits for the load under way. Resolves to what went wrong. */
+  /**
+   * Loads now, or after the load under way: the provider is asked after the call, so that whoever took a CA out calls and it is out. One load for all who
+   * call meanwhile. Resolves to what went wrong.
+   */
   refresh(): Promise<Error | undefined> {
+    if (this.#running !== undefined && this.#isAsked) {
+      this.#next ??= this.#running.then(() => {
+        this.#next = undefined
+        return this.refresh()
+      })
+      return this.#next
+    }
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
+      this.#isAsked = false
     })
     return this.#running
   }
@@ -98,7 +112,11 @@ export class Refresher<T> {
     })
     aborted.catch(() => {})
     try {
-      return await Promise.race([Promise.resolve().then(() => load({ signal: abort.signal })), aborted])
+      const asked = Promise.resolve().then(() => {
+        this.#isAsked = true
+        return load({ signal: abort.signal })
+      })
+      return await Promise.race([asked, aborted])
     } finally {
       clearTimeout(timer)
     }

@@ -198,6 +198,27 @@ test('refresh() asks once, however many wait for it', async () => {
   expect(signals.length).toBe(2)
 })
 
+test('refresh() asks again where a load under way has asked before it: what was taken out meanwhile is out', async () => {
+  const answers: ((content: string) => void)[] = []
+  const tick = () => new Promise((resolve) => setImmediate(resolve))
+  const { store } = storeOf(() => new Promise<string>((resolve) => answers.push(resolve)))
+  await tick()
+  answers[0]?.(old.trust)
+  await store.ready()
+  const first = store.refresh()
+  await tick()
+  expect(answers.length).toBe(2)
+  const [second, third] = [store.refresh(), store.refresh()]
+  answers[1]?.(old.trust + young.trust)
+  expect(await first).toMatchObject({ ok: true, anchorCount: 2 })
+  await tick()
+  expect(answers.length).toBe(3)
+  answers[2]?.(young.trust)
+  expect(await Promise.all([second, third])).toMatchObject([{ anchorCount: 1 }, { anchorCount: 1 }])
+  expect(store.current().anchors.length).toBe(1)
+  expect(answers.length).toBe(3)
+})
+
 test('DER, PEM and lists of both are understood', async () => {
   for (const content of [old.root.certificate.der, [old.root.certificate.der, young.trust], old.trust + young.trust]) {
     const { store } = storeOf(async () => content)
