@@ -10,7 +10,7 @@ import { endOf } from '../path/validate-path.js'
 import { quietly } from '../quietly.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
 import { judge, partsOf, type Rule, refusalBy } from '../rules/rule.js'
-import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
+import { type AnyRequest, type PresentedChain, type Reading, sessionIn } from '../source/source.js'
 import { connectionOf } from '../source/tls-socket.js'
 import { type Candidate, openCandidate } from './candidate.js'
 import { claim } from './claims.js'
@@ -123,7 +123,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     at: number,
     trace: Trace,
   ): Promise<KnownClient> {
-    const session = 'session' in reading ? reading.session : undefined
+    const session = sessionIn(reading)
     const ofSession = session && memory.ofSession(session, epoch, at)
     if (ofSession !== undefined) {
       trace.remembered = true
@@ -228,8 +228,9 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     { enforced }: Reporting,
     request: AnyRequest | undefined,
   ): AcceptedDecision | undefined {
-    if (closed || reading.presented === undefined || reading.session === undefined) return undefined
-    const known = memory.ofSession(reading.session, epochOf(settings), at)
+    const session = sessionIn(reading)
+    if (closed || reading.presented === undefined || session === undefined) return undefined
+    const known = memory.ofSession(session, epochOf(settings), at)
     if (known === undefined) return undefined
     const decision = enforced ? known.enforced : known.reported
     if (decision === undefined) return undefined

@@ -3,7 +3,7 @@ import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } f
 import { present } from '../event-channels.js'
 import { limits } from '../limits.js'
 import { momentOrNone } from '../moment.js'
-import type { AnyRequest, PresentedChain, Reading } from '../source/source.js'
+import { type AnyRequest, type PresentedChain, type Reading, sessionIn } from '../source/source.js'
 import { type CandidateReport, type Difference, DifferenceTally } from './candidate-report.js'
 import type { Decision } from './decision.js'
 import { type Comparison, type Epoch, holding, type KnownClient, numbersOf } from './decision-memory.js'
@@ -265,7 +265,7 @@ const isUndecided = (decision: Decision) =>
  * enforced policy's source to remember.
  */
 function ownReading({ accepted: _, ...reading }: Question['reading']): Question['reading'] {
-  if (reading.session !== undefined) return reading
+  if (sessionIn(reading) !== undefined) return reading
   const { certificate, intermediates, via } = reading.presented
   const presented = {
     certificate: Uint8Array.from(certificate),

@@ -35,6 +35,10 @@ export type Reading =
     }
   | { readonly presented: undefined; readonly absent: AbsentDetail }
 
+/** The session of a reading, if it is its own: one that Object.prototype came to have in an application would stand for every client. */
+export const sessionIn = (reading: Reading): object | undefined =>
+  'session' in reading && Object.hasOwn(reading, 'session') ? reading.session : undefined
+
 /**
  * Where certificates come from. A source returns octets or says that there are none; whatever stands in between (malformed, untrusted,
  * ambiguous) it throws as a refusal. It never falls back to another source.

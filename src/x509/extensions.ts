@@ -38,7 +38,7 @@ export function keyUsageNames(bits: number): KeyUsageName[] {
 export interface BasicConstraints {
   readonly cA: boolean
   /** Infinity where the number is larger than any path. */
-  readonly pathLenConstraint?: number
+  readonly pathLenConstraint?: number | undefined
 }
 export interface PolicyInformation {
   readonly policyIdentifier: string
@@ -144,7 +144,8 @@ function readKeyUsage(reader: DerReader): number {
 function readBasicConstraints(reader: DerReader): BasicConstraints {
   const sequence = reader.enter()
   const cA = sequence.peek() === Tag.boolean ? sequence.boolean() : false
-  if (sequence.peek() === -1) return { cA }
+  // Its own, if undefined: whatever an application's Object.prototype came to have lengthens no path.
+  if (sequence.peek() === -1) return { cA, pathLenConstraint: undefined }
   const pathLenConstraint = sequence.nonNegative()
   sequence.finish()
   if (!cA) throw new DerError('pathLenConstraint without cA', reader.start)
