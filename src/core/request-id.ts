@@ -15,6 +15,17 @@ export function requestIdOf(
   request: AnyRequest | undefined,
 ): string | undefined {
   if (requestId === undefined || request === undefined) return undefined
+  const names = known.get(requestId) ?? new WeakMap<AnyRequest, string>()
+  known.set(requestId, names)
+  const name = names.get(request) ?? ask(requestId, request)
+  if (name !== undefined) names.set(request, name)
+  return name
+}
+
+/** A function that makes names up must not tell the client another one than the operator. */
+const known = new WeakMap<RequestId, WeakMap<AnyRequest, string>>()
+
+function ask(requestId: RequestId, request: AnyRequest): string | undefined {
   try {
     const given = requestId(request)
     // A promise is no name, and what it rejects with must not end the process.

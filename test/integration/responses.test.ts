@@ -140,6 +140,21 @@ for (const framework of frameworks) {
         expect(lines.at(-1)).not.toMatch('(request')
       })
 
+      test('O-04: a requestId that makes a name up makes one for each request: the client and the operator have the same', async () => {
+        const said: (string | undefined)[] = []
+        let made = 0
+        const auth = make({
+          log: (line) => said.push(/request (\d+)/.exec(line)?.[1]),
+          onDecision: (_, { audit }) => said.push(audit.requestId),
+          requestId: () => ++made,
+        })
+        const port = await serveHttps(auth, framework.listener({ mounts: [{ authenticator: auth }] }))
+        for (const name of ['1', '2']) {
+          expect(json(await get(port, stranger)).requestId).toBe(name)
+          expect(said.splice(0)).toEqual([name, name])
+        }
+      })
+
       test('C-05: a requestId and a skip that return a promise name and skip nothing, and what it rejects with is nobody else’s', async () => {
         const unhandled = jest.fn()
         process.on('unhandledRejection', unhandled)
