@@ -18,3 +18,4 @@ export {
   type Supervisor,
   superviseServer,
 } from './server/supervise-server.js'
+export { authenticateUpgrade, type UpgradeOptions, type UpgradingServer } from './server/upgrade.js'

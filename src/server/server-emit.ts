@@ -4,6 +4,13 @@ export interface EmittingServer {
   emit(event: any, ...args: any[]): boolean
 }
 
+/**
+ * Whether it is what people have at hand in place of the server: an application of Express (a function) or Koa. Both emit events, and never those of
+ * a server, so that a guard before them guards nothing.
+ */
+export const isApplication = (given: unknown): boolean =>
+  typeof given === 'function' || typeof (given as { callback?: unknown } | null | undefined)?.callback === 'function'
+
 /** Sees an event before any listener does. `pass` lets the listeners have it, now or later. */
 export type EventFilter = (event: string | symbol, args: readonly unknown[], pass: () => boolean) => boolean
 

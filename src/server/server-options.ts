@@ -82,6 +82,12 @@ function refuseContradictions(options: TlsOptions & AdvertiseOption): void {
     throw refuse(
       "key and cert of the server are missing — { key: readFileSync('server.key'), cert: readFileSync('server.crt') }",
     )
+  for (const [name, value] of Object.entries({ key, cert })) {
+    if (!isPath(value)) continue
+    throw refuse(
+      `${name} is the path ${JSON.stringify(value)}, Node wants what is in the file — ${name}: readFileSync(${JSON.stringify(value)})`,
+    )
+  }
   if (requestCert === false) throw refuse('requestCert: false asks no client for a certificate — leave it out')
   if (rejectUnauthorized === true)
     throw refuse('rejectUnauthorized: true makes Node refuse in the handshake, without a reason — leave it out')
@@ -96,3 +102,7 @@ function refuseContradictions(options: TlsOptions & AdvertiseOption): void {
     throw refuse('pskCallback: who comes by a pre-shared key brings no certificate — leave it out')
   if (advertise !== undefined && typeof advertise !== 'boolean') throw refuse('advertise is true or false')
 }
+
+/** Node says "no start line" of it. `superviseServer({ credentials })` takes paths; here they are easily written too. */
+const isPath = (value: unknown): boolean =>
+  typeof value === 'string' && /^[^\n]*[./\\][^\n]*$/.test(value) && !value.includes('-----BEGIN')

@@ -20,7 +20,15 @@ import {
 import { type SuperviseOptions, type Supervisor, superviseServer } from '../../src/server.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { connectHttp2, fileOf, get, handshake, json, keepAlive, raw } from '../support/clients.js'
-import { afterThisTest, bare, folder, type Listener, listen, serverTls } from '../support/servers.js'
+import {
+  afterThisTest,
+  makers as applications,
+  bare,
+  folder,
+  type Listener,
+  listen,
+  serverTls,
+} from '../support/servers.js'
 
 let pki: TestPki
 let other: TestPki
@@ -749,6 +757,8 @@ test('what cannot be meant is refused, and changes nothing', () => {
   const wrong: [unknown, unknown, object, RegExp][] = [
     [undefined, auth, {}, /first argument is the server/],
     [{}, auth, {}, /first argument is the server/],
+    [applications.express5(), auth, {}, /the first argument is the server, not the application/],
+    [new applications.Koa3(), auth, {}, /the first argument is the server, not the application/],
     [server, {}, {}, /second argument is the authenticator/],
     [server, auth, { refuseConnection: true }, /unknown option "refuseConnection". Did you mean "refuseConnections"/],
     [server, auth, { refuseConnections: 'yes' }, /refuseConnections is true or false/],

@@ -14,12 +14,13 @@ import {
   tlsServerOptions,
   type UpgradeOptions,
 } from '../../src/index.js'
+import * as forServers from '../../src/server.js'
 import type { AnyRequest } from '../../src/source/source.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { Certificate } from '../../src/x509/certificate.js'
 import { connectHttp2, get, handshake } from '../support/clients.js'
 import { collectGarbage } from '../support/garbage.js'
-import { bare, listen, serverTls } from '../support/servers.js'
+import { bare, listen, makers, serverTls } from '../support/servers.js'
 
 let pki: TestPki
 let alice: TestCredential
@@ -332,6 +333,10 @@ test('an upgrade listener without a guard is warned about once, one with a guard
   warn.mockRestore()
 })
 
+test('it is in both entries in which people look for it, and the same', () => {
+  expect(forServers.authenticateUpgrade).toBe(authenticateUpgrade)
+})
+
 describe('what cannot be meant is refused at construction', () => {
   test.each<[string, () => unknown[], RegExp]>([
     ['no server', () => [undefined, {}], /the first argument is the server/],
@@ -339,6 +344,16 @@ describe('what cannot be meant is refused at construction', () => {
       'the other order',
       () => [createAuthenticator({ trust: pki.trust, revocation: 'none' }), https.createServer()],
       /the first argument is the server/,
+    ],
+    [
+      'an Express application, whose upgrades come to its server',
+      () => [makers.express5(), createAuthenticator({ trust: pki.trust, revocation: 'none' })],
+      /the first argument is the server, not the application/,
+    ],
+    [
+      'a Koa application',
+      () => [new makers.Koa3(), createAuthenticator({ trust: pki.trust, revocation: 'none' })],
+      /the first argument is the server, not the application/,
     ],
     ['no authenticator', () => [https.createServer(), {}], /the second argument is the authenticator/],
     [

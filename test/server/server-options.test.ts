@@ -24,6 +24,12 @@ test('sets what lets only this package decide, and keeps the rest', () => {
   expect(given).not.toHaveProperty('ca')
 })
 
+test('PEM in one line, and octets, are no paths', () => {
+  for (const key of ['-----BEGIN PRIVATE KEY----- a/b.c', Buffer.from('./server.key')]) {
+    expect(tlsServerOptions(auth, { ...own, key }).key).toBe(key)
+  }
+})
+
 test('keeps TLS 1.3 where that is asked for', () => {
   expect(tlsServerOptions(auth, { ...own, minVersion: 'TLSv1.3' }).minVersion).toBe('TLSv1.3')
 })
@@ -33,6 +39,8 @@ describe('contradictions are refused', () => {
     [undefined, 'expected { key, cert }'],
     [{}, 'key and cert of the server are missing'],
     [{ key: 'key' }, 'key and cert of the server are missing'],
+    [{ ...own, key: './server.key' }, 'key is the path "./server.key"'],
+    [{ ...own, cert: 'server.crt' }, 'cert: readFileSync("server.crt")'],
     [{ ...own, requestCert: false }, 'requestCert: false asks no client'],
     [{ ...own, rejectUnauthorized: true }, 'rejectUnauthorized: true makes Node refuse'],
     [{ ...own, ca: 'pem' }, 'ca: client certificates are decided about by trust'],
