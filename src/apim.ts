@@ -51,6 +51,11 @@ const issuerId = 'issuer-certificate-id'
 export function apimPolicy(xml: string, options: ApimPolicyOptions = {}): ApimPolicy {
   refuseUnknownOptions('apimPolicy', options, ['certificates', 'dangerouslyAllowSha1Thumbprints'])
   if (typeof xml !== 'string') throw new ClientCertConfigError(`apimPolicy: expected XML text, got ${typeof xml}`)
+  if (!xml.includes('<')) {
+    throw new ClientCertConfigError(
+      "apimPolicy: the text is no XML — the policy itself, not its path: apimPolicy(readFileSync('./policy.xml', 'utf8'))",
+    )
+  }
   const nodes = parse(xml)
   const conditions = expressionsIn(nodes).join('\n')
   if (certificateInCSharp.test(conditions)) throw refuseCondition(conditions, isIn(nodes))
@@ -125,8 +130,9 @@ function parse(xml: string): readonly Node[] {
       .replaceAll('&amp;', '&')
     if (certificateInCSharp.test(text)) throw refuseCondition(text, text.includes(`<${element}`))
     const { msg, line, col } = verdict.err
+    const where = col === undefined ? `line ${line}` : `line ${line}, column ${col}`
     throw new ClientCertConfigError(
-      `apimPolicy: line ${line}, column ${col}: ${msg} — inside of a value XML writes &quot;, &lt; and &amp;; or ${alone}`,
+      `apimPolicy: ${where}: ${msg} — inside of a value XML writes &quot;, &lt; and &amp;; or ${alone}`,
     )
   }
   const parser = new XMLParser({

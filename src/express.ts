@@ -8,6 +8,7 @@ import {
   type MountOptions as AnyMountOptions,
   createMount,
   type MountOutcome,
+  refuseOtherFramework,
 } from './core/mount.js'
 import { type Denial, endPreflight, prepareAnswer, sendProblem } from './core/responses.js'
 import { isClientCertError } from './errors.js'
@@ -51,6 +52,7 @@ export type ClientCertHandler = (request: AnyRequest, response: CachedResponse, 
 export function clientCert(options: ClientCertOptions): ClientCertHandler {
   const mount = createMount(options)
   return function clientCert(request, response, next) {
+    refuseOtherFramework(next, 'clientCert', 'express')
     const outcome = mount(request, response)
     if (!isThenable(outcome)) {
       exposure.expose(request)
@@ -75,6 +77,7 @@ export function clientCert(options: ClientCertOptions): ClientCertHandler {
 export function requireClientCert(...given: GuardArguments): ClientCertHandler {
   const guard = makeGuard(...given)
   return function requireClientCert(request, response, next) {
+    refuseOtherFramework(next, 'requireClientCert', 'express')
     const denial = guard(request)
     if (isThenable(denial)) void denial.then((late) => proceed(late, request, response, next), failing(next))
     else proceed(denial, request, response, next)

@@ -72,6 +72,9 @@ function sentenceFor(error: Refusal): string {
       return absent(error.detail)
     case 'ERR_CLIENT_CERT_MALFORMED': {
       const { structure, reason, offset } = error.detail
+      // "-" where a SEQUENCE begins: what was read from a .pem file, where DER is wanted.
+      if (offset === 0 && reason === 'expected tag 0x30, found 0x2d')
+        return `${structure} is PEM text where DER is wanted — openssl x509 -outform DER, or new X509Certificate(pem).raw`
       const where = offset === undefined ? '' : ` at octet ${offset}`
       const whose = error.depth ? ` of intermediate ${error.depth}` : ''
       return `${structure}${whose} is malformed${where}: ${reason} — re-issue it; openssl asn1parse shows the place`
@@ -162,8 +165,16 @@ function sentenceFor(error: Refusal): string {
         ? error.detail.reason
         : `${error.detail.reason} — wait for authenticator.ready() before listening`
     case 'ERR_CLIENT_CERT_INTERNAL':
-      return `unexpected error in ${error.detail.stage}, refused: ${quote(describeCause(error.cause))} — this is a bug: please report it`
+      return internal(error.detail.stage, quote(describeCause(error.cause)))
   }
+}
+
+/** Functions that applications write are theirs to mend. */
+function internal(stage: string, cause: string): string {
+  if (stage === 'resolve()') return `resolve() threw, which refuses: ${cause} — mend it, or what it asks`
+  if (stage.startsWith('the revocation checker '))
+    return `${stage} threw, which refuses: ${cause} — mend it; if it is one of this package, please report it`
+  return `unexpected error in ${stage}, refused: ${cause} — this is a bug: please report it`
 }
 
 /** A digest is the operator's choice too; what is written otherwise than its standard says is not. */
@@ -180,7 +191,18 @@ function untrustedProxy({ peer, header, gate }: ClientCertErrorDetails['ERR_CLIE
     return `header ${header} from a peer without an address, not in ${gate} — unixSocket() if your proxy comes through a Unix socket`
   }
   const who = peer === '127.0.0.6' ? " (127.0.0.6 is Istio's sidecar)" : ''
-  return `header ${header} from ${peer}, not in ${gate}${who} — add it if that is your proxy, or use unixSocket(); if not, somebody reaches this port directly`
+  return `header ${header} from ${peer}, not in ${gate}${who} — ${gateFix(gate)}; if not, somebody reaches this port directly`
+}
+
+/** By what a gate is: an address is added, a secret is not. */
+function gateFix(gate: string): string {
+  if (gate.startsWith('proxySecret'))
+    return 'if that is your proxy, let it set this field to one of the secrets that are configured here'
+  if (gate.startsWith('proxyCertificate'))
+    return 'if that is your proxy, give it a client certificate that is accepted here'
+  if (gate === 'unixSocket()') return 'if that is your proxy, let it come through the Unix socket, or admit its address'
+  if (gate.startsWith('proxyAddress')) return 'add it if that is your proxy, or use unixSocket()'
+  return 'if that is your proxy, see which of these it does not pass'
 }
 
 function absent(detail: AbsentDetail): string {
@@ -207,7 +229,7 @@ function absent(detail: AbsentDetail): string {
     case 'probe':
       return `on ${detail.method} ${quote(detail.path ?? '')} from ${quote(detail.agent ?? 'a probe')} — skip: r => r.url === ${quote(detail.path ?? '')}, or probe a second, plain port`
     case 'not-among-advertised':
-      return `we asked and advertised ${detail.advertisedCount} CA${detail.advertisedCount === 1 ? '' : 's'} (${(detail.advertised ?? []).map(quote).join(', ')}); the client sent none — clients pick only certificates under an advertised CA: ca: [], or add its CA`
+      return `we asked and advertised ${detail.advertisedCount} CA${detail.advertisedCount === 1 ? '' : 's'} (${(detail.advertised ?? []).map(quote).join(', ')}); the client sent none — clients pick only certificates under an advertised CA: leave advertise out (ca: []), or add its CA to trust`
     case 'none-sent':
       return `we asked, the client (${agent}${detail.protocol ?? 'TLS'}) sent none — Node fetch needs dispatcher: new Agent({ connect: { cert, key } }); axios: httpsAgent inside the config object; curl: --cert and --key`
     case 'not-http':
@@ -285,6 +307,12 @@ function quoteRule(description: string): string {
 }
 
 const shortId = (hex: string) => (hex.length > 8 ? `${hex.slice(0, 4)}…` : hex)
+
+/** What a provider of the application's rejected with. Node's fetch says "fetch failed", and why in the code of its cause. */
+export function wordsOf({ message, cause }: Error): string {
+  const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined
+  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? `${quote(message)} (${code})` : quote(message)
+}
 
 /** What was thrown, whatever it is. */
 export function describeCause(cause: unknown): string {

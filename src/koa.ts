@@ -6,6 +6,7 @@ import {
   type MountOptions as AnyMountOptions,
   createMount,
   type MountOutcome,
+  refuseOtherFramework,
 } from './core/mount.js'
 import { type Denial, endPreflight, sendProblem } from './core/responses.js'
 import { isClientCertError } from './errors.js'
@@ -47,6 +48,7 @@ declare module 'koa' {
 export function clientCert(options: ClientCertOptions): Middleware {
   const mount = createMount(options)
   return function clientCert(context, next) {
+    refuseOtherFramework(next, 'clientCert', 'koa')
     const outcome = mount(context.req, context.res)
     return isThenable(outcome) ? outcome.then((late) => proceed(late, context, next)) : proceed(outcome, context, next)
   }
@@ -63,6 +65,7 @@ export function requireClientCert(...given: GuardArguments): Middleware<DefaultS
   const pass = (denial: Denial | undefined, context: Context, next: Next) =>
     denial === undefined ? next() : refuse(denial, context)
   return function requireClientCert(context, next) {
+    refuseOtherFramework(next, 'requireClientCert', 'koa')
     const denial = guard(context.req)
     return isThenable(denial) ? denial.then((late) => pass(late, context, next)) : pass(denial, context, next)
   }

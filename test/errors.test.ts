@@ -19,7 +19,7 @@ import {
   refuseUnknownOptions,
   withAnswer,
 } from '../src/errors.js'
-import { duration, quote } from '../src/help.js'
+import { duration, quote, wordsOf } from '../src/help.js'
 import { thrownBy } from './support/pki.js'
 
 const at = new Date('2026-11-20T12:00:00Z')
@@ -258,6 +258,44 @@ describe('the sentence for the operator', () => {
     expect(helpOf(new RangeError('no'))).toMatch(/refused: "RangeError: no" — this is a bug: please report it/)
     for (const cause of [undefined, null, 1, 'text', Symbol('s'), Object.create(null), () => 1])
       expect(helpOf(cause)).toMatch(/^unexpected error in x, refused: ".+" — /)
+  })
+
+  test('what the application wrote is the application’s to mend', () => {
+    const helpOf = (stage: string) => deny('ERR_CLIENT_CERT_INTERNAL', { stage }, { cause: new Error('down') }).help
+    expect(helpOf('resolve()')).toBe('resolve() threw, which refuses: "Error: down" — mend it, or what it asks')
+    expect(helpOf('the revocation checker "our database"')).toBe(
+      'the revocation checker "our database" threw, which refuses: "Error: down" — mend it; if it is one of this package, please report it',
+    )
+  })
+
+  test('of a provider’s error the code of its cause is said: fetch says "fetch failed" and no more', () => {
+    const cause = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+    expect(wordsOf(new TypeError('fetch failed', { cause }))).toBe('"fetch failed" (ECONNREFUSED)')
+    for (const code of [undefined, 7, 'ECONN\nREFUSED', 'x'.repeat(65)]) {
+      const other = Object.assign(new Error('connect'), { code })
+      expect(wordsOf(new TypeError('fetch failed', { cause: other }))).toBe('"fetch failed"')
+    }
+    expect(wordsOf(new Error('503'))).toBe('"503"')
+  })
+
+  test('PEM where DER is wanted is called that', () => {
+    const helpOf = (reason: string, offset: number) =>
+      deny('ERR_CLIENT_CERT_MALFORMED', { structure: 'the certificate', reason, offset }).help
+    expect(helpOf('expected tag 0x30, found 0x2d', 0)).toMatch(/^the certificate is PEM text where DER is wanted — /)
+    expect(helpOf('expected tag 0x30, found 0x2d', 4)).toMatch(/is malformed at octet 4/)
+    expect(helpOf('expected tag 0x30, found 0x31', 0)).toMatch(/is malformed at octet 0/)
+  })
+
+  test.each<[string, RegExp]>([
+    ["proxySecret({ header: 'X-Proxy-Secret' })", /let it set this field to one of the secrets/],
+    ['proxyCertificate(authenticator)', /give it a client certificate that is accepted here/],
+    ['unixSocket()', /let it come through the Unix socket, or admit its address/],
+    ["proxyAddress('10.0.0.1')", /add it if that is your proxy, or use unixSocket\(\)/],
+    ["allOf(proxyAddress('10.0.0.1'), unixSocket())", /see which of these it does not pass/],
+  ])('a peer that does not pass %s is told of what would', (gate, fix) => {
+    const { help } = deny('ERR_CLIENT_CERT_UNTRUSTED_PROXY', { peer: '10.9.9.9', header: 'x-c', gate })
+    expect(help).toMatch(fix)
+    expect(help).toMatch(/; if not, somebody reaches this port directly$/)
   })
 
   test.each<[string, string]>([

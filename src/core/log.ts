@@ -12,7 +12,7 @@ export function lineFor(decision: Decision, requestId?: string): string | undefi
   return `mtls-identity ${decision.enforced ? '' : '(report-only) '}${code}: ${help}${requestId === undefined ? '' : ` (request ${requestId})`}`
 }
 
-/** Writes lines to stderr, one per code and issuer in ten seconds; the next one says how many were left out. */
+/** Writes lines to stderr, one per code and issuer, or rule, in ten seconds; the next one says how many were left out. */
 export function stderrLog(): LogFunction {
   const limit = new LineLimit()
   return (line, decision) => {
@@ -24,6 +24,7 @@ export function stderrLog(): LogFunction {
 function keyOf(decision: Decision): [code: string, subject: string] {
   if (decision.outcome === 'accepted') return ['accepted', '']
   const { code, detail } = decision.error
-  const issuer = 'issuer' in detail ? detail.issuer : 'cause' in detail ? detail.cause : ''
-  return [code, quote(issuer)]
+  if ('issuer' in detail) return [code, quote(detail.issuer)]
+  // Whoever writes rules tries one route after the other, and wants to read about each.
+  return [code, quote('rule' in detail ? detail.rule : 'cause' in detail ? detail.cause : '')]
 }

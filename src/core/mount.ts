@@ -107,6 +107,18 @@ export function createMount(
   }
 }
 
+/**
+ * Each framework calls middleware with arguments of its own. Without this, Express' middleware in Koa ends the process ("next is not a function"), and
+ * Koa's in Express reads a request as a context.
+ */
+export function refuseOtherFramework(next: unknown, name: string, framework: 'express' | 'koa'): void {
+  if (typeof next === 'function') return
+  const [here, there, entry] = framework === 'express' ? ['Express', 'Koa', 'koa'] : ['Koa', 'Express', 'express']
+  throw new ClientCertConfigError(
+    `${name}: this is middleware for ${here}, and something else called it — for ${there}: import { ${name} } from 'mtls-identity/${entry}'`,
+  )
+}
+
 function refusalOf(decision: Decision, mode: MountOptions['mode']): AnyClientCertError | undefined {
   if (decision.outcome === 'accepted' || mode === 'report-only') return undefined
   return mode === 'optional' && decision.outcome === 'absent' ? undefined : decision.error
@@ -126,6 +138,16 @@ function isSkipped(skip: (request: AnyRequest) => boolean, request: AnyRequest):
 function digest(options: ClientCertOptions) {
   if (typeof options !== 'object' || options === null) {
     throw new ClientCertConfigError("clientCert: expected options — app.use(clientCert({ trust: './clients-ca.pem' }))")
+  }
+  if (isAuthenticator(options))
+    throw new ClientCertConfigError(
+      'clientCert: expected options, got an authenticator — clientCert({ authenticator })',
+    )
+  // A request, or Koa's context: what middleware is called with.
+  if ('headers' in options) {
+    throw new ClientCertConfigError(
+      "clientCert: called with a request in place of options — app.use(clientCert({ trust: './clients-ca.pem' })), not app.use(clientCert)",
+    )
   }
   const {
     mode = 'required',

@@ -45,7 +45,7 @@ export interface AuthenticatorOptions {
   rules?: Rule | RuleDocument | RuleFile
   /** Default `'strict'`. `'compatible'` also admits an absent extendedKeyUsage and v1 end entities, as nginx and Azure API Management do. */
   profile?: 'strict' | 'compatible' | Partial<PathProfile>
-  /** `false` for silence, or who gets the operator's lines. Default: stderr, at most one line per code and issuer in ten seconds. */
+  /** `false` for silence, or who gets the operator's lines. Default: stderr, at most one line per code and issuer, or rule, in ten seconds. */
   log?: false | LogFunction
   /**
    * Maps an identity to what your application calls it. Undefined, a rejection, an exception and no answer within ten seconds refuse. It never
@@ -268,7 +268,9 @@ function revocationOf({ revocation }: AuthenticatorOptions): RevocationChecker |
     return 'none'
   }
   if (revocation === 'none' || typeof revocation?.check === 'function') return revocation
-  throw new ClientCertConfigError(`revocation: expected 'none' or a checker, got ${describe(revocation)}`)
+  throw new ClientCertConfigError(
+    `revocation: expected 'none' or a checker, got ${describe(revocation)} — crl({ files: './clients.crl' }), ocsp({ responder: 'http://ocsp.example/' })`,
+  )
 }
 
 function describe(revocation: unknown): string {

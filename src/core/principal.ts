@@ -1,4 +1,4 @@
-import { type AnyClientCertError, deny } from '../errors.js'
+import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
 import type { ClientIdentity, Principal } from '../identity/identity.js'
 import { LruMap } from '../lru-map.js'
 import { normalizeMailbox, normalizeUri } from '../rules/alternative-name-matchers.js'
@@ -73,10 +73,19 @@ export class PrincipalMemory {
   }
 
   async #ask(identity: ClientIdentity): Promise<Principal> {
-    const principal = await withinTime(this.#resolve(identity))
+    const principal = await this.#answer(identity)
     // `allowed.has(…)` and `found && partner` are what people write: false and its like are nobody.
     if (!principal) throw nobody(identity)
     return principal
+  }
+
+  /** What goes wrong in the application's own function is not a bug of ours. */
+  async #answer(identity: ClientIdentity): Promise<Principal | undefined> {
+    try {
+      return await withinTime(this.#resolve(identity))
+    } catch (cause) {
+      throw isClientCertError(cause) ? cause : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'resolve()' }, { cause })
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Description, descriptionOf } from '../description.js'
-import { type AnyClientCertError, ClientCertError, deny } from '../errors.js'
+import { type AnyClientCertError, ClientCertError, deny, isClientCertError } from '../errors.js'
+import { quote } from '../help.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { ResolvedProfile } from '../path/profile.js'
 import type { IssuerPool } from '../path/verified-paths.js'
@@ -92,7 +93,7 @@ export async function firstUnrevoked(
     const { value, done } = paths.next()
     if (done) throw refusal ?? value
     if (checker === 'none') return { path: value, holdsUntil: Number.POSITIVE_INFINITY }
-    const answer = await ask(() => checker.check(value, new Date(at), context))
+    const answer = await ask(() => answerOf(checker, value, new Date(at), context))
     if (answer.status === 'good') {
       // An answer that says neither until when it holds nor when it changes holds for this request.
       const untold = checker.generation === undefined ? at : Number.POSITIVE_INFINITY
@@ -100,6 +101,25 @@ export async function firstUnrevoked(
       if (holdsUntil >= at) return { path: value, holdsUntil }
     }
     refusal ??= refusalFor(answer, value)
+  }
+}
+
+/** What a checker throws carries its name: it may be the application's own. */
+async function answerOf(
+  checker: RevocationChecker,
+  path: CertificationPath,
+  at: Date,
+  context: RevocationContext,
+): Promise<RevocationStatus> {
+  try {
+    return await checker.check(path, at, context)
+  } catch (cause) {
+    if (isClientCertError(cause)) throw cause
+    throw deny(
+      'ERR_CLIENT_CERT_INTERNAL',
+      { stage: `the revocation checker ${quote(String(checker.name))}` },
+      { cause },
+    )
   }
 }
 

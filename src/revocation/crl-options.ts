@@ -77,7 +77,8 @@ export interface CrlSettings {
 
 /** Reads the options once. Throws {@link ClientCertConfigError}, with the fix, for whatever is unknown, missing or contradictory. */
 export function resolveCrlOptions(options: CrlOptions): CrlSettings {
-  if (typeof options !== 'object' || options === null) throw refuse(`expected options — ${example}`)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw refuse(`expected options — ${example}`)
   refuseUnknownOptions('crl', options, crlOptionNames)
   refuseUndefinedOptions('crl', options)
   const { directory, fromCertificate = false, leafOnly = false, watch = true, now = Date.now } = options

@@ -47,6 +47,11 @@ interface Authority {
 function authorityOf(rule: string, authority: unknown): Authority {
   const isFingerprint = typeof authority === 'string' && !authority.includes('-----BEGIN') && !authority.includes('\n')
   if (isFingerprint) {
+    if (/[./\\]/.test(authority)) {
+      throw new ClientCertConfigError(
+        `${rule}(${JSON.stringify(authority)}) looks like the path of a file — ${rule}(readFileSync(…)) takes what is in it`,
+      )
+    }
     const wanted = fingerprintOf(rule, authority)
     return { description: call(rule, wanted), matches: ({ fingerprint }) => fingerprint === wanted }
   }

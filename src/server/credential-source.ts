@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { warnOfFilePermissions } from '../file-permissions.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
-import { quote } from '../help.js'
+import { wordsOf } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
 import { ReloadNews } from '../reload-events.js'
 import { warn } from '../warn.js'
@@ -160,7 +160,7 @@ class CredentialNews {
   }
 
   bad(error: Error): void {
-    const message = error instanceof ClientCertConfigError ? error.message : quote(error.message)
+    const message = error instanceof ClientCertConfigError ? error.message : wordsOf(error)
     if (message === this.#last) return
     this.#last = message
     this.#events.failed(error)

@@ -84,7 +84,7 @@ export function resolveForwarding(options: ForwardedHeaderOptions): ForwardedHea
   const [label, preset] = productOf(options)
   if (typeof from?.admits !== 'function') {
     throw new ClientCertConfigError(
-      `${where}: from is missing — who may send the header? from: proxyAddress('10.0.3.7'), the address of your proxy`,
+      `${where}: from ${from === undefined ? 'is missing' : 'is no gate'} — who may send the header? from: proxyAddress('10.0.3.7'), the address of your proxy`,
     )
   }
   if (typeof headers !== 'object' || headers === null) throw new ClientCertConfigError(`${where}: headers is an object`)

@@ -1,4 +1,5 @@
 import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
+import { isThenable } from '../thenable.js'
 import { readOperatorDirectory, readOperatorFile } from './pem-files.js'
 import { type BundleUse, parseBundle } from './trust-bundle.js'
 import { type Pin, type TrustAnchor, TrustSnapshot } from './trust-snapshot.js'
@@ -84,6 +85,10 @@ function partsOf(option: string, trust: unknown, name: string | undefined, use: 
       `${option}: expected a path, PEM, DER, { file }, { directory } or a TrustStore, got ${typeof trust}`,
     )
   }
+  if (trust instanceof URL)
+    throw new ClientCertConfigError(`${option}: is a URL — ${option}: fileURLToPath(url), from node:url`)
+  if (isThenable(trust))
+    throw new ClientCertConfigError(`${option}: is a promise — await it, or TrustStore.from(load) to load it again`)
   const { file, directory } = trust as { file?: unknown; directory?: unknown }
   if (typeof file === 'string') {
     refuseUnknownOptions(option, trust, ['file'])
@@ -122,8 +127,26 @@ const useOf = (name: string): BundleUse | undefined => (name === 'pinned' || nam
 
 function textPart(option: string, text: string, name: string | undefined, use: BundleUse): Part {
   const isPem = text.includes('\n') || text.includes('-----BEGIN')
-  if (!isPem && text.trim() !== '') return filePart(option, text, name, use)
+  if (!isPem && text.trim() !== '') {
+    refuseWhatIsNoPath(option, text)
+    return filePart(option, text, name, use)
+  }
   return { where: 'PEM text', name, use, load: () => sort(parseBundle(option, text, use), name, use) }
+}
+
+/** What people write where a path belongs; none of it may end up in a message, it may hold a key. */
+function refuseWhatIsNoPath(option: string, text: string): void {
+  // The beginning of "-----BEGIN ", or of a DER SEQUENCE, in base64.
+  if (/^(LS0tLS1CRUdJTi|MI)[A-Za-z0-9+/]{200}/.test(text)) {
+    throw new ClientCertConfigError(
+      `${option}: is base64 (environment variable?) — ${option}: Buffer.from(value, 'base64'), or a file`,
+    )
+  }
+  if (/^https?:/i.test(text)) {
+    throw new ClientCertConfigError(
+      `${option}: is an address, which is not fetched — TrustStore.from(load, { refresh }) asks a function of yours, again and again`,
+    )
+  }
 }
 
 function bytesPart(option: string, bytes: Uint8Array, name: string | undefined, use: BundleUse): Part {

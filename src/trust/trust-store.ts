@@ -1,7 +1,7 @@
 import { type Description, shownNumber } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
-import { quote } from '../help.js'
+import { wordsOf } from '../help.js'
 import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
 import { publishReload, type ReloadResult } from '../reload-events.js'
 import { asError } from '../stack.js'
@@ -195,7 +195,7 @@ export class TrustStore {
       if (reason !== undefined) return reason
     }
     if (isGood) return undefined
-    const why = this.#failure === undefined ? '' : `: ${wordsOf(this.#failure)}`
+    const why = this.#failure === undefined ? '' : `: ${reasonOf(this.#failure)}`
     return this.#loaded
       ? `the certificates of ${this.label} are older than maxStaleness${why}`
       : `${this.label} is not loaded yet${why}`
@@ -307,7 +307,9 @@ export class TrustStore {
     if (isRepeated) return settled
     if (unasked && !settled.ok) {
       const meanwhile = this.#loaded ? 'the former certificates hold' : 'nothing is loaded yet: everybody is refused'
-      warn('MTLS_RELOAD_FAILED', `${wordsOf(settled.error)} (${meanwhile})`)
+      // Our own words begin with what they are about.
+      const whose = settled.error instanceof ClientCertConfigError ? '' : `${this.label}: `
+      warn('MTLS_RELOAD_FAILED', `${whose}${reasonOf(settled.error)} (${meanwhile})`)
     }
     this.#tell(settled)
     return settled
@@ -333,7 +335,7 @@ export class TrustStore {
 }
 
 /** Our own words, or those of whatever a provider met: escaped and bounded, since they end in the operator's line. */
-const wordsOf = (error: Error) => (error instanceof ClientCertConfigError ? error.message : quote(error.message))
+const reasonOf = (error: Error) => (error instanceof ClientCertConfigError ? error.message : wordsOf(error))
 
 function snapshotOf(where: string, content: TrustContent): TrustSnapshot {
   const parts = typeof content === 'string' || content instanceof Uint8Array ? [content] : content

@@ -356,7 +356,7 @@ describe('values', () => {
 
 describe('what cannot be meant is refused', () => {
   test.each<[string, string, RegExp]>([
-    ['no XML', 'x', /line 1/],
+    ['no XML', 'x', /the text is no XML/],
     ['XML that is not closed', '<validate-client-certificate>', /line 1/],
     ['no element', '<policies />', /holds 0 <validate-client-certificate> elements/],
     ['two elements', '<a><validate-client-certificate /><validate-client-certificate /></a>', /holds 2/],
@@ -413,6 +413,9 @@ describe('what cannot be meant is refused', () => {
       /__proto__.* — give apimPolicy\(\)/,
     ],
     ['a DOCTYPE', `<!DOCTYPE x [<!ENTITY a "b">]>${policy('')}`, /no DOCTYPE/],
+    ['a path', './policy.xml', /the text is no XML — the policy itself, not its path/],
+    ['nothing', '', /the text is no XML/],
+    ['a tag that does not end', '<policies', /apimPolicy: line 1(, column \d+)?: /],
     ['an attribute twice', policy('validate-trust="true" validate-trust="false"'), /line 1/],
   ])('%s', (_, xml, says) => {
     expect(thrownBy(() => apimPolicy(xml))).toMatch(says)

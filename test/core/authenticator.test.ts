@@ -404,6 +404,23 @@ describe('log lines', () => {
     expect(written).toHaveLength(5)
   })
 
+  test('rules that refuse get a line each, whatever of them was said before', async () => {
+    const written: string[] = []
+    jest.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0)
+    const auth = createAuthenticator({
+      trust: pki.trust,
+      revocation: 'none',
+      rules: rules.all(rules.not(rules.commonName('one')), rules.not(rules.commonName('two'))),
+    })
+    for (const name of ['one', 'two', 'one', 'two']) {
+      await auth.authenticateChain(presented(await pki.issue({ subject: `CN=${name}` })))
+    }
+    expect(written.map((line) => /commonName\("\w+"\)/.exec(line)?.[0])).toEqual([
+      'commonName("one")',
+      'commonName("two")',
+    ])
+  })
+
   test('the rate does not depend on what strangers can choose without end', async () => {
     const written: string[] = []
     jest.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0)
@@ -452,7 +469,7 @@ describe('options', () => {
     [{ rules: () => true }, 'rules: expected a rule'],
     [{ rules: [] }, 'rules: expected a rule'],
     [{ revocation: undefined }, 'revocation: is undefined'],
-    [{ revocation: 'off' }, "revocation: expected 'none' or a checker"],
+    [{ revocation: 'off' }, "revocation: expected 'none' or a checker, got \"off\" — crl({ files: './clients.crl' })"],
     [{ revocation: false }, "revocation: expected 'none' or a checker"],
     [{ revocation: {} }, "revocation: expected 'none' or a checker"],
     [{ now: Date.now() }, 'now: expected a function, got number'],

@@ -113,8 +113,8 @@ describe('nothing arrives', () => {
     await get(port)
     await get(two)
     expect(lines).toEqual([
-      'ERR_CLIENT_CERT_ABSENT: we asked and advertised 1 CA ("CN=Corp Root CA"); the client sent none — clients pick only certificates under an advertised CA: ca: [], or add its CA',
-      'ERR_CLIENT_CERT_ABSENT: we asked and advertised 2 CAs ("CN=Corp Root CA", "CN=Corp Intermediate CA"); the client sent none — clients pick only certificates under an advertised CA: ca: [], or add its CA',
+      'ERR_CLIENT_CERT_ABSENT: we asked and advertised 1 CA ("CN=Corp Root CA"); the client sent none — clients pick only certificates under an advertised CA: leave advertise out (ca: []), or add its CA to trust',
+      'ERR_CLIENT_CERT_ABSENT: we asked and advertised 2 CAs ("CN=Corp Root CA", "CN=Corp Intermediate CA"); the client sent none — clients pick only certificates under an advertised CA: leave advertise out (ca: []), or add its CA to trust',
     ])
   })
 

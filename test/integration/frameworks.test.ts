@@ -1,5 +1,6 @@
 /** How refusals, identities and mistakes travel through Express 5 and 4 and Koa 3 and 2. */
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type express from 'express'
 import * as forExpress from '../../src/express.js'
@@ -546,6 +547,19 @@ for (const framework of frameworks) {
         })
       }
 
+      test('C-05: the operator reads that resolve() threw, and what, and is asked for no report of a bug', async () => {
+        const { auth, lines } = make({
+          resolve: (() => {
+            throw new Error('database')
+          }) as never,
+        })
+        const ask = await serve(framework, { mounts: [{ authenticator: auth }] })
+        expect((await ask(alice)).status).toBe(500)
+        expect(lines).toEqual([
+          'mtls-identity ERR_CLIENT_CERT_INTERNAL: resolve() threw, which refuses: "Error: database" — mend it, or what it asks',
+        ])
+      })
+
       test('C-05: a resolve() that throws, rejects or knows nobody refuses', async () => {
         const answers = await Promise.all(
           [
@@ -748,6 +762,13 @@ describe('options are refused at construction, by name', () => {
         expect(() => clientCert(options as never)).toThrow(ClientCertConfigError)
     })
 
+    test(`${entry}: clientCert() with an authenticator or a request in the place of options`, () => {
+      const { auth } = make()
+      expect(() => clientCert(auth as never)).toThrow('got an authenticator — clientCert({ authenticator })')
+      expect(() => clientCert(new IncomingMessage(new Socket()) as never)).toThrow('not app.use(clientCert)')
+      expect(() => clientCert({ req: {}, headers: {} } as never)).toThrow('not app.use(clientCert)')
+    })
+
     test(`${entry}: requireClientCert takes rules and options it knows only`, () => {
       const wrong: unknown[][] = [
         [() => true],
@@ -765,6 +786,49 @@ describe('options are refused at construction, by name', () => {
         expect(() => requireClientCert(...(args as []))).toThrow(ClientCertConfigError)
       }
       expect(() => requireClientCert(undefined, { authenticater: 1 } as never)).toThrow('Did you mean "authenticator"?')
+    })
+  }
+})
+
+describe('middleware of the other framework refuses, and says whose it is', () => {
+  const entries = ['clientCert', 'requireClientCert'] as const
+  for (const name of entries) {
+    test(`${name} of Express in Koa, which does not end the process`, async () => {
+      const { auth } = make()
+      const said: unknown[] = []
+      const app = new makers.Koa3()
+      app.on('error', (error) => said.push(error))
+      app.use(
+        (name === 'clientCert'
+          ? forExpress.clientCert({ authenticator: auth })
+          : forExpress.requireClientCert()) as never,
+      )
+      app.use((context) => {
+        context.body = 'open'
+      })
+      expect((await get(await serveHttps(auth, app.callback() as Listener), alice)).status).toBe(500)
+      expect(said).toEqual([expect.any(ClientCertConfigError)])
+      expect(String(said[0])).toContain(
+        `${name}: this is middleware for Express, and something else called it — for Koa: import { ${name} } from 'mtls-identity/koa'`,
+      )
+    })
+
+    test(`${name} of Koa in Express`, async () => {
+      const { auth } = make()
+      const said: unknown[] = []
+      const app = makers.express5()
+      app.use(
+        (name === 'clientCert' ? forKoa.clientCert({ authenticator: auth }) : forKoa.requireClientCert()) as never,
+      )
+      app.use((_: unknown, response: express.Response) => void response.send('open'))
+      app.use(((error, _, response, __) => {
+        said.push(error)
+        response.status(error.status).end()
+      }) as express.ErrorRequestHandler)
+      expect((await get(await serveHttps(auth, app as unknown as Listener), alice)).status).toBe(500)
+      expect(String(said[0])).toContain(
+        `${name}: this is middleware for Koa, and something else called it — for Express: import { ${name} } from 'mtls-identity/express'`,
+      )
     })
   }
 })

@@ -147,7 +147,9 @@ describe('what a checker answers', () => {
       'ERR_CLIENT_CERT_INTERNAL',
       500,
     ])
-    expect(decision.outcome === 'refused' && decision.error.help).toMatch(/refused/)
+    expect(decision.outcome === 'refused' && decision.error.help).toMatch(
+      /^the revocation checker "mine" threw, which refuses: /,
+    )
   })
 
   test('good until now still holds, and the decision ends with it', async () => {

@@ -19,6 +19,7 @@ beforeAll(async () => {
 describe('crl(): what may be written', () => {
   test.each<{ name: string; given: unknown; says: string }>([
     { name: 'nothing', given: undefined, says: "expected options — crl({ files: './clients.crl' })" },
+    { name: 'a list', given: ['./clients.crl'], says: 'expected options' },
     { name: 'a path', given: './clients.crl', says: 'expected options' },
     { name: 'no source', given: {}, says: "no source of CRLs — crl({ files: './clients.crl' }), or directory, urls" },
     { name: 'only leafOnly', given: { leafOnly: true }, says: 'no source of CRLs' },

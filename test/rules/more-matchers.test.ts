@@ -413,6 +413,13 @@ describe('I-02: issuedBy', () => {
     }
   })
 
+  test('a path is not a fingerprint, and the error says what reads it', () => {
+    for (const path of ['./ca.pem', 'ca.pem', 'C:\\ca']) {
+      expect(() => rules.issuedBy(path)).toThrow(/looks like the path of a file — issuedBy\(readFileSync\(…\)\)/)
+    }
+    expect(() => rules.issuedBy('3f9a')).toThrow(/is not SHA-256/)
+  })
+
   test('the CA next to the client, not the root above it', async () => {
     const identity = await of({})
     expect(await holds(rules.issuedBy(pki.intermediate.certificate.pem), identity)).toBe(true)

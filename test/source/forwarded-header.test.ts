@@ -241,8 +241,8 @@ describe('options', () => {
   const cases: [given: unknown, said: string][] = [
     [undefined, 'expected { preset, from }'],
     [null, 'expected { preset, from }'],
-    [{ preset: 'nginx' }, 'who may send the header?'],
-    [{ preset: 'nginx', from: '10.0.3.7' }, 'who may send the header?'],
+    [{ preset: 'nginx' }, 'from is missing — who may send the header?'],
+    [{ preset: 'nginx', from: '10.0.3.7' }, 'from is no gate — who may send the header?'],
     [{ preset: 'nginx', from: true }, 'who may send the header?'],
     [{ preset: 'ngnix', from }, 'Did you mean "nginx"?'],
     [{ preset: '__proto__', from }, 'unknown preset'],

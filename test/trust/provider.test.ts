@@ -129,7 +129,7 @@ describe('a load that fails', () => {
     await pass(60_000)
     expect(await ask()).toBe('accepted')
     await pass(1_000)
-    expect(warnings).toEqual(['MTLS_RELOAD_FAILED "503" (the former certificates hold)'])
+    expect(warnings).toEqual(['MTLS_RELOAD_FAILED vault: "503" (the former certificates hold)'])
     await pass(2_000)
     expect(heard.map(({ ok }) => ok)).toEqual([true, false, true])
     expect(await ask()).toBe('403 ERR_CLIENT_CERT_UNKNOWN_ISSUER')

@@ -57,6 +57,26 @@ describe('what says nothing, or nothing clear, is refused at construction', () =
       says: /trust: is missing — trust: '\.\/clients-ca\.pem'.*never the system's roots/,
     },
     { name: 'null', given: null, says: /trust: is missing/ },
+    {
+      name: 'PEM in base64, of an environment variable, and not a word of it is said',
+      given: Buffer.from(`-----BEGIN CERTIFICATE-----${'A'.repeat(300)}`).toString('base64'),
+      says: /ClientCertConfigError: trust: is base64 \(environment variable\?\) — trust: Buffer\.from\(value, 'base64'\), or a file$/,
+    },
+    {
+      name: 'an address',
+      given: 'https://vault.test/ca.pem',
+      says: /ClientCertConfigError: trust: is an address, which is not fetched — TrustStore\.from\(load/,
+    },
+    {
+      name: 'a URL of a file',
+      given: new URL('file:///ca.pem'),
+      says: /ClientCertConfigError: trust: is a URL — trust: fileURLToPath\(url\)/,
+    },
+    {
+      name: 'a promise',
+      given: Promise.resolve('./ca.pem'),
+      says: /ClientCertConfigError: trust: is a promise — await it/,
+    },
     { name: 'an empty list', given: [], says: /trust: is an empty list/ },
     { name: 'an empty list as named set', given: { partners: [] }, says: /trust\.partners: is an empty list/ },
     { name: 'an empty list in a list', given: [[], '-----BEGIN'], says: /is an empty list/ },
