@@ -16,14 +16,14 @@ export type RateLimitCarrier = AnyRequest | { readonly req: AnyRequest }
 /**
  * Whose requests share a limit. `'principal'`: what `resolve` or `principalFrom` calls the client, however often its certificate is renewed.
  * `'publicKeyPin'`: a key. `'fingerprint'`: one certificate. `'issuer'`: the key of the CA that issued it, all of its clients together. A function: the
- * string it returns, asked once for each identity.
+ * string it returns, asked once for each identity; `undefined` is a 500.
  */
 export type RateLimitUnit =
   | 'principal'
   | 'publicKeyPin'
   | 'fingerprint'
   | 'issuer'
-  | ((identity: ClientIdentity) => string)
+  | ((identity: ClientIdentity) => string | undefined)
 
 export interface RateLimitKeyOptions<Carrier> {
   /**
@@ -132,7 +132,7 @@ function keyByName(unit: unknown): KeyOf {
   )
 }
 
-function keyByFunction(unit: KeyOf): KeyOf {
+function keyByFunction(unit: (identity: ClientIdentity) => string | undefined): KeyOf {
   return (identity) => {
     const text: unknown = unit(identity)
     if (typeof text === 'string' && text !== '') return `own:${sha256(text)}`
@@ -148,7 +148,7 @@ function stringPrincipal(principal: unknown): string {
   throw new ClientCertConfigError(
     principal === undefined
       ? "rateLimitKey: the identity has no principal — createAuthenticator({ principalFrom: 'email' }), or resolve"
-      : `rateLimitKey: the principal is ${kindOf(principal)}, and only a string is a key — rateLimitKey(({ principal }) => principal.id)`,
+      : `rateLimitKey: the principal is ${kindOf(principal)}, and only a string is a key — rateLimitKey(({ principal }) => principal?.name)`,
   )
 }
 

@@ -5,6 +5,7 @@ import core = require('mtls-identity')
 import forExpress = require('mtls-identity/express')
 import forKoa = require('mtls-identity/koa')
 import path = require('mtls-identity/path')
+import rateLimit = require('mtls-identity/rate-limit')
 import rules = require('mtls-identity/rules')
 import testing = require('mtls-identity/testing')
 
@@ -29,6 +30,10 @@ core.createAuthenticator({ trust: './a.pem', resolve: () => ({ tenants: [] }) })
 core.createAuthenticator({ trust: './a.pem', principalFrom: 'email' })
 // @ts-expect-error nothing to hold would hold for everyone
 rules.any()
+
+rateLimit.rateLimitKey(({ principal }) => principal?.tenant)
+// @ts-expect-error not in a Partner
+rateLimit.rateLimitKey(({ principal }) => principal?.name)
 
 express().use(forExpress.clientCert({ authenticator }), (req, res) => {
   const tenant: string | undefined = forExpress.clientIdentity(req).principal?.tenant
