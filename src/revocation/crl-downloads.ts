@@ -91,12 +91,18 @@ export class CrlDownloads {
     return wanted.map(({ download, isDelta }) => ({ end: this.#refresh(download), isDelta }))
   }
 
-  /** Why an address that may know about a certificate gave nothing; undefined where all gave something. Refusals of the fetch policy have their own fix. */
+  /** Why an address that may know about a certificate gave nothing, or that there is none; undefined where all gave something. Refusals of the fetch policy have their own fix. */
   reasonFor({ certificate }: StatusQuestion): SentenceHalves | undefined {
-    const asked = [...this.#namedBy(certificate).map(({ download }) => download), ...this.#configured]
+    const named = this.#namedBy(certificate).map(({ download }) => download)
+    const asked = [...named, ...this.#configured]
     const error = asked.find((download) => download.error !== undefined)?.error
     if (error instanceof FetchError) return halvesOf(error, fixFor(error))
-    return error && { ...halvesOf(error, ''), fix: 'is that where the CA publishes its CRL?' }
+    if (error !== undefined) return { ...halvesOf(error, ''), fix: 'is that where the CA publishes its CRL?' }
+    if (!this.#settings.fromCertificate || named.length > 0) return undefined
+    return {
+      reason: 'the certificate names no address of one over http or https',
+      fix: 'add it by files or urls, or have the CA write cRLDistributionPoints',
+    }
   }
 
   /** Until when the answer about a certificate may be remembered, lest nobody asks for the next CRL before this one has ended. */

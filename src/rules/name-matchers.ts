@@ -31,7 +31,7 @@ export function commonName(name: string): Rule {
       hint: ({ subject, names }) => {
         const found = subject.all('CN')
         if (found.length > 1) return `the certificate has ${found.length} common names — issue it with one`
-        if (found.length === 0 && names.dns.includes(wanted)) {
+        if (names.dns.includes(wanted)) {
           return `the certificate has that name as subjectAltName dNSName — dnsName(${JSON.stringify(wanted)})`
         }
         return `the certificate has ${found.length === 0 ? 'no common name' : quote(found[0] as string)} — allow it in the rule, or issue another certificate`

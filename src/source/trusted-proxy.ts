@@ -40,6 +40,8 @@ const peers = 256
  * forwardedHeader({ preset: 'nginx', headers: { certificate: 'X-SSL-Client-Cert' }, from: proxyAddress('10.0.3.0/24', '::1') })
  */
 export function proxyAddress(first: string, ...rest: readonly string[]): SynchronousGate {
+  if (Array.isArray(first))
+    throw new ClientCertConfigError('proxyAddress(…): expected addresses, got a list — proxyAddress(...list)')
   const written = [first, ...rest]
   const believed = written.map(believableRange)
   const ranges = new AddressRanges(believed)

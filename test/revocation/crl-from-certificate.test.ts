@@ -125,15 +125,20 @@ describe('crl({ fromCertificate })', () => {
     ['a file', 'file:///etc/passwd'],
     ['data', 'data:application/pkix-crl,x'],
     ['more than is fetched', `http://127.0.0.1/${'x'.repeat(limits.fetchUrlCharacters)}`],
-  ])('R-01: an address that is %s is passed over, without a word to anybody', async (_, url) => {
+  ])('R-01: an address that is %s is passed over: no event, and a sentence that it names none', async (_, url) => {
     const client = await issuing.issue({ subject: 'CN=carol', extensions: [crlAt(url)] })
     const { help } = from()
-    expect(await help(client)).toBe('no CRL of "CN=Issuing" for client "CN=carol" — add the CRL of "CN=Issuing"')
+    expect(await help(client)).toBe(
+      'no CRL of "CN=Issuing" for client "CN=carol"; the certificate names no address of one over http or https — add it by files or urls, or have the CA write cRLDistributionPoints',
+    )
     expect(events.filter(({ type }) => type === 'crl-failed')).toEqual([])
   })
 
   test('a certificate that names no address is unknown', async () => {
-    expect(await from().verdict(await issuing.issue())).toBe('REVOCATION_UNKNOWN')
+    const { help, verdict } = from()
+    const client = await issuing.issue()
+    expect(await verdict(client)).toBe('REVOCATION_UNKNOWN')
+    expect(await help(client)).toMatch(/; the certificate names no address of one over http or https — add it by files/)
   })
 
   test('of many addresses four are asked', async () => {

@@ -110,9 +110,11 @@ describe('commonName', () => {
   ])
 
   test('hints: the name is a dNSName; there are two; it is another', async () => {
-    expect(await hintOf(admin(), { subject: 'O=x', names: { dns: ['admin'] } })).toBe(
-      'the certificate has that name as subjectAltName dNSName — dnsName("admin")',
-    )
+    for (const subject of ['O=x', 'CN=x']) {
+      expect(await hintOf(admin(), { subject, names: { dns: ['admin'] } })).toBe(
+        'the certificate has that name as subjectAltName dNSName — dnsName("admin")',
+      )
+    }
     expect(await hintOf(admin(), { subject: 'CN=admin,CN=x' })).toBe(
       'the certificate has 2 common names — issue it with one',
     )

@@ -98,7 +98,7 @@ describe('ranges that cannot be meant are refused', () => {
     ['0:0:0:0:0:ffff:10.0.3.7', 'write it as IPv4'],
     ['::ffff:0:0/96', 'write it as IPv4'],
     [undefined, 'got nothing'],
-    [['10.0.3.7'], 'got object'],
+    [['10.0.3.7'], 'got a list — proxyAddress(...list)'],
     [true, 'got boolean'],
   ]
   for (const [range, said] of cases) {
