@@ -69,10 +69,16 @@ export function identityOf(request: AnyRequest): ClientIdentity | undefined {
 export function requireIdentity(request: AnyRequest): ClientIdentity {
   const identity = identityOf(request)
   if (identity !== undefined) return identity
-  const reason = hasDecision(request)
-    ? 'this request has no identity (mode optional or report-only) — requireClientCert() before the handler'
-    : 'clientCert() never ran for this request — app.use(clientCert({ trust })) before the handler'
-  throw new ClientCertConfigError(`clientIdentity: ${reason}`)
+  throw new ClientCertConfigError(`clientIdentity: ${whyNobody(requests.get(request)?.mounted)}`)
+}
+
+function whyNobody(mounted: MountedDecision | undefined): string {
+  if (mounted === undefined)
+    return 'clientCert() never ran for this request — app.use(clientCert({ trust })) before the handler'
+  // Guards let everybody pass there, too.
+  return mounted.reportOnly
+    ? 'this request has no identity, and mode report-only lets it pass — read the property clientIdentity, which may be undefined'
+    : 'this request has no identity (mode optional) — requireClientCert() before the handler'
 }
 
 export interface GuardOptions {

@@ -343,11 +343,20 @@ for (const framework of frameworks) {
           const found = identity()
           return { same: found === property, frozen: Object.isFrozen(found), cn: found.subject.get('CN') }
         }
-        const plans: Plan[] = [{}, { mounts: [{ authenticator: make().auth, mode: 'optional' }] }]
-        for (const plan of plans) {
+        const { auth } = make()
+        const plans: [Plan, string][] = [
+          [{}, 'clientCert() never ran for this request'],
+          [{ mounts: [{ authenticator: auth, mode: 'optional' }] }, 'requireClientCert() before the handler'],
+          // What a guard lets pass there has no identity either.
+          [
+            { mounts: [{ authenticator: auth, mode: 'report-only' }], guards: [[]] },
+            'read the property clientIdentity',
+          ],
+        ]
+        for (const [plan, fix] of plans) {
           const answer = await (await serve(framework, { ...plan, handler, onError: showing }))()
           expect(answer.status).toBe(500)
-          expect(json(answer).code).toBe('ERR_CLIENT_CERT_CONFIG')
+          expect(json(answer)).toMatchObject({ code: 'ERR_CLIENT_CERT_CONFIG', message: expect.stringContaining(fix) })
         }
         const ask = await serve(framework, { mounts: [{ authenticator: make().auth }], handler })
         expect(json(await ask(alice))).toEqual({ same: true, frozen: true, cn: 'alice' })
