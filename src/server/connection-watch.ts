@@ -10,7 +10,7 @@ export interface Watched {
   decidedAt: number
   /** Whether something it depends on, beside the authenticator, has changed since. */
   isChanged?(): boolean
-  /** Decides again; resolves to the refusal. Never rejects. */
+  /** Decides again; resolves to the refusal. One that rejects refuses. */
   check(): Promise<AnyClientCertError | undefined>
   /** Called at most once. */
   end(error: AnyClientCertError): void
@@ -21,6 +21,24 @@ const intervalMilliseconds = 1_000
 export const recheckMilliseconds = 60_000
 /** Checked before others get their turn: the first of each certificate validates a path, which takes a quarter of a millisecond. */
 const atOnce = 32
+
+/** What cannot be asked is due. */
+function isDue(watched: Watched, at: number): boolean {
+  try {
+    return watched.isChanged?.() === true || !(at >= watched.decidedAt && at <= watched.validUntil)
+  } catch {
+    return true
+  }
+}
+
+/** A check that fails refuses: one that stood still would keep all others open. */
+async function checked(watched: Watched): Promise<AnyClientCertError | undefined> {
+  try {
+    return await watched.check()
+  } catch (cause) {
+    return deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'looking at an open connection again' }, { cause })
+  }
+}
 
 /**
  * Looks after all that is open under one authenticator: one timer, which keeps no process alive and stands still while nothing is open. Every
@@ -76,10 +94,7 @@ class ConnectionWatch {
     const stamp = this.stamp()
     const isChanged = stamp !== this.#stamp
     const at = this.clock()
-    const due = [...this.#open].filter(
-      (watched) =>
-        isChanged || watched.isChanged?.() === true || !(at >= watched.decidedAt && at <= watched.validUntil),
-    )
+    const due = [...this.#open].filter((watched) => isChanged || isDue(watched, at))
     this.#stamp = stamp
     if (due.length === 0) return
     this.#running = true
@@ -111,7 +126,7 @@ class ConnectionWatch {
 
   async #look(watched: Watched): Promise<void> {
     if (!this.#open.has(watched)) return
-    const error = await watched.check()
+    const error = await checked(watched)
     if (error !== undefined) this.#end(watched, error)
   }
 

@@ -53,14 +53,23 @@ export function proxySecret(options: ProxySecretOptions): ProxySecretGate {
   const stop = file === undefined ? () => {} : watchFiles([file], reload)
   const news = new ReloadNews('proxy-secrets', file ?? header)
   let known: readonly Buffer[] = []
+  let complaint: string | undefined
 
-  function reload(): void {
+  /** False where it has to be tried again although the file stays as it is. A complaint is made once. */
+  function reload(): boolean {
     try {
       known = load()
+      complaint = undefined
       news.loaded()
+      return true
     } catch (error) {
-      news.failed(error)
-      warn('MTLS_RELOAD_FAILED', `${(error as Error).message} (the former secrets hold)`)
+      const { message } = error as Error
+      if (message !== complaint) {
+        news.failed(error)
+        warn('MTLS_RELOAD_FAILED', `${message} (the former secrets hold)`)
+      }
+      complaint = message
+      return false
     }
   }
 
