@@ -76,7 +76,10 @@ function partsOf(option: string, trust: unknown, name: string | undefined, use: 
   }
   if (Array.isArray(trust) && trust.length === 0)
     throw new ClientCertConfigError(`${option}: is an empty list — name at least one certificate file`)
-  if (Array.isArray(trust)) return trust.flatMap((item) => partsOf(option, item, name, use))
+  if (Array.isArray(trust)) {
+    // A file is found by its path; certificates that are written into the list by their place.
+    return trust.flatMap((item, i) => partsOf(isInline(item) ? `${option}[${i}]` : option, item, name, use))
+  }
   if (typeof trust === 'string') return [textPart(option, trust, name, use)]
   if (trust instanceof Uint8Array) return [bytesPart(option, trust, name, use)]
   if (trust instanceof TrustStore) return [storePart(option, trust, name, use)]
@@ -125,9 +128,11 @@ function refuseMisspeltPins(option: string, name: string): void {
 /** The two names that mean more than a name. */
 const useOf = (name: string): BundleUse | undefined => (name === 'pinned' || name === 'pinnedKeys' ? name : undefined)
 
+const isPem = (text: string) => text.includes('\n') || text.includes('-----BEGIN')
+const isInline = (item: unknown) => item instanceof Uint8Array || (typeof item === 'string' && isPem(item))
+
 function textPart(option: string, text: string, name: string | undefined, use: BundleUse): Part {
-  const isPem = text.includes('\n') || text.includes('-----BEGIN')
-  if (!isPem && text.trim() !== '') {
+  if (!isPem(text) && text.trim() !== '') {
     refuseWhatIsNoPath(option, text)
     return filePart(option, text, name, use)
   }

@@ -81,6 +81,16 @@ describe('what says nothing, or nothing clear, is refused at construction', () =
     { name: 'an empty list as named set', given: { partners: [] }, says: /trust\.partners: is an empty list/ },
     { name: 'an empty list in a list', given: [[], '-----BEGIN'], says: /is an empty list/ },
     { name: 'undefined in a list', given: [undefined], says: /trust: is missing/ },
+    {
+      name: 'PEM in a list, by its place in it',
+      given: [at('ca.pem'), '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n'],
+      says: /^ClientCertConfigError: trust\[1\]: block 1 of 1 \(line 1\)/,
+    },
+    {
+      name: 'octets in a named list, by their place in it',
+      given: { partners: [at('ca.pem'), at('ca.pem'), Buffer.from([0x30, 0])] },
+      says: /^ClientCertConfigError: trust\.partners\[2\]: /,
+    },
     { name: 'no set', given: {}, says: /trust: names no trust set/ },
     { name: 'a set that is undefined', given: { partners: undefined }, says: /trust\.partners: is missing/ },
     {
