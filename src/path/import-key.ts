@@ -4,7 +4,7 @@ import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import { oid } from '../x509/oid.js'
 import { formatPem } from '../x509/pem.js'
 
-/** The key as `node:crypto` uses it; undefined for a point that is not on its curve, or a type this runtime has not got (ML-DSA before Node 24.7). */
+/** The key as `node:crypto` uses it; undefined for a point that is not on its curve, or a type this runtime has not got (ML-DSA with OpenSSL before 3.5). */
 export function importPublicKey(info: SubjectPublicKeyInfo): KeyObject | undefined {
   try {
     const jwk = isSlowAtPem(info) ? toJwk(info) : undefined

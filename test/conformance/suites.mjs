@@ -87,7 +87,7 @@ function limboCase(test, suiteProfile) {
   return {
     id: test.id,
     valid: test.expected_result === 'SUCCESS',
-    ...(lacksMlDsa && { lacks: 'this runtime has no ML-DSA: Node has it from 24.7 on' }),
+    ...(lacksMlDsa && { lacks: 'this runtime has no ML-DSA: OpenSSL has it from 3.5 on' }),
     input: {
       certificate: pemBytes(test.peer_certificate),
       intermediates: test.untrusted_intermediates.map(pemBytes),

@@ -1,4 +1,4 @@
-import { constants, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto'
+import { constants, generateKeyPairSync, sign } from 'node:crypto'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createTestAuthority, type TestAuthority, type TestKeyAlgorithm } from '../../src/testing.js'
 import {
@@ -121,10 +121,8 @@ describe('keys of clients and of issuers', () => {
 
   test('an Ed25519 key anybody can sign for is refused, as client and as issuer', async () => {
     const weak = edwards('1.3.101.112', identity)
-    // R = A = the neutral point and S = 0: a signature over whatever it stands under, by nobody.
+    // R = A = the neutral point and S = 0: a signature over whatever it stands under, by nobody. OpenSSL 3.0 takes it, 3.5 does not.
     const forged = Uint8Array.of(...identity, ...new Uint8Array(32))
-    const key = createPublicKey({ key: Buffer.from(weak), format: 'der', type: 'spki' })
-    expect(verify(undefined, Buffer.from('whatever'), key, forged)).toBe(true)
     expect(await withKey(weak)).toBe(`${WEAK} @0`)
 
     const authority = await root.issueAuthority({ subject: 'CN=Nobody’s CA', keyAlgorithm: 'Ed25519' })

@@ -59,8 +59,9 @@ describe.each(types)('%s', (type) => {
     const algorithm = sequence(oid(pureAlgorithms[type]))
     const spki = sequence(algorithm, bitString(new Uint8Array(octets)))
     const root = forge({ subject: 'Root', key: { ...poolKey(0), spki, algorithm }, unsigned: true })
-    expect(await verdict(forge({ issuer: root, key: poolKey(1), unsigned: true }), [], [root])).toBe(
-      'ALGORITHM: this runtime cannot read the public key of its issuer',
+    // Node 22 makes no such keys, and verifies with them: its OpenSSL knows them.
+    expect(await verdict(forge({ issuer: root, key: poolKey(1), unsigned: true }), [], [root])).toMatch(
+      /^(ALGORITHM: this runtime cannot read the public key of its issuer|SIGNATURE)$/,
     )
     const classic = forge({ subject: 'Classic', key: poolKey(2) })
     expect(await verdict(forge({ issuer: classic, key: { ...poolKey(1), spki } }), [], [classic, root])).toBe(
