@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
-import { type AddressInfo, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { createTestPki, type TestPki } from '../src/testing.js'
 import { builtPackage } from './support/built-package.js'
+import { freePort } from './support/free-port.js'
 
 const repository = join(import.meta.dirname, '..')
 let folder: string
@@ -51,14 +51,6 @@ async function start(
     if (/ listens on /.test(says)) return { port, says, child }
   }
   throw new Error(`${example} ended: ${says}`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 function ask(options: https.RequestOptions): Promise<{ status: number | undefined; body: string }> {

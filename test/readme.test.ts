@@ -14,7 +14,6 @@ import {
   writeFileSync,
 } from 'node:fs'
 import https from 'node:https'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -28,6 +27,7 @@ import { strictProfile } from '../src/path/profile.js'
 import * as rules from '../src/rules.js'
 import { presets, textFields } from '../src/source/presets.js'
 import { createTestPki, type TestCredential } from '../src/testing.js'
+import { freePort } from './support/free-port.js'
 import { redisProgram, startRedis } from './support/redis.js'
 
 const repository = join(import.meta.dirname, '..')
@@ -178,14 +178,6 @@ function succeeds(command: string): boolean {
   } catch {
     return false
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Resolves when a server answers anything at all. */

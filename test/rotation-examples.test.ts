@@ -4,13 +4,14 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
-import { type AddressInfo, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type tls from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createTestPki, type TestCredential, type TestPki } from '../src/testing.js'
 import { builtPackage } from './support/built-package.js'
 import { requireTool } from './support/clients.js'
+import { freePort } from './support/free-port.js'
 
 jest.setTimeout(60_000)
 
@@ -65,14 +66,6 @@ async function service(handler: Handler): Promise<string> {
   listening.push(server)
   await once(server, 'listening')
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function start(example: string, args: string[], settings: Record<string, string> = {}) {

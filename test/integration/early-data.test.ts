@@ -5,7 +5,7 @@ import { afterEach, beforeAll, describe, expect } from '@jest/globals'
 import { createAuthenticator } from '../../src/index.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
 import { fileOf, filesOf, requireTool, run } from '../support/clients.js'
-import { freePort } from '../support/proxies.js'
+import { freePort } from '../support/free-port.js'
 import { bare, serveHttps, serverTls } from '../support/servers.js'
 
 const test = requireTool('openssl', 'version')

@@ -29,9 +29,9 @@ import {
   type TestCredential,
   type TestPki,
 } from '../../src/testing.js'
+import { freePort } from '../support/free-port.js'
 import {
   type Edit,
-  freePort,
   type ProgramName,
   type ProxyName,
   programOf,

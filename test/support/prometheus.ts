@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from './proxies.js'
+import { freePort } from './free-port.js'
 
 /** One element of an instant vector. */
 export interface Element {
