@@ -315,7 +315,7 @@ export function wordsOf({ message, cause }: Error): string {
 }
 
 /** What was thrown, whatever it is. */
-export function describeCause(cause: unknown): string {
+function describeCause(cause: unknown): string {
   try {
     return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
   } catch {

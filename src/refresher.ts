@@ -1,4 +1,5 @@
 import { ClientCertConfigError } from './errors.js'
+import { wordsOf } from './help.js'
 import { asError } from './stack.js'
 
 /** What a provider is told: `signal` is aborted when it takes too long, or nobody wants its answer any more. */
@@ -149,3 +150,7 @@ export function millisecondsOf(option: string, value: unknown, least: number): n
 }
 
 export const longestTimer = 2_147_483_647
+
+/** Our own words, or those of whatever a provider met: escaped and bounded, since they end in the operator's line. */
+export const reasonOf = (error: Error): string =>
+  error instanceof ClientCertConfigError ? error.message : wordsOf(error)

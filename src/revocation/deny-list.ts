@@ -1,9 +1,9 @@
 import type { Description } from '../description.js'
 import { ClientCertConfigError, refuseUndefinedOptions, refuseUnknownOptions } from '../errors.js'
 import { watchFiles } from '../file-watch.js'
-import { describeCause } from '../help.js'
 import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
+import { asError } from '../stack.js'
 import { type FileKind, isReadFailure, readOperatorFile } from '../trust/pem-files.js'
 import { warn } from '../warn.js'
 import { type CertificateStatus, type ManagedChecker, type StatusQuestion, statusOfPath } from './certificate-status.js'
@@ -202,7 +202,7 @@ class FileOrEntries implements DenyList {
 
   /** What is tried again every two seconds is said once. */
   #failed(cause: unknown): void {
-    const error = cause instanceof Error ? cause : new Error(describeCause(cause))
+    const error = asError(cause)
     if (this.#loads === undefined && this.#failure === error.message) return
     this.#failure = error.message
     publish({ type: 'deny-list-failed', where: this.#source, error })

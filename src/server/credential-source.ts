@@ -2,8 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { warnOfFilePermissions } from '../file-permissions.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
-import { wordsOf } from '../help.js'
-import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
+import { type LoadContext, millisecondsOf, Refresher, reasonOf } from '../refresher.js'
 import { ReloadNews } from '../reload-events.js'
 import { warn } from '../warn.js'
 import { laxPermissions, readKeyFile } from './key-files.js'
@@ -160,7 +159,7 @@ class CredentialNews {
   }
 
   bad(error: Error): void {
-    const message = error instanceof ClientCertConfigError ? error.message : wordsOf(error)
+    const message = reasonOf(error)
     if (message === this.#last) return
     this.#last = message
     this.#events.failed(error)

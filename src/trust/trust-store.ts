@@ -1,8 +1,7 @@
 import { type Description, shownNumber } from '../description.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import { readUnchanged, watchFiles } from '../file-watch.js'
-import { wordsOf } from '../help.js'
-import { type LoadContext, millisecondsOf, Refresher } from '../refresher.js'
+import { type LoadContext, millisecondsOf, Refresher, reasonOf } from '../refresher.js'
 import { publishReload, type ReloadResult } from '../reload-events.js'
 import { asError } from '../stack.js'
 import { warn } from '../warn.js'
@@ -333,9 +332,6 @@ export class TrustStore {
     this.#tell({ ok: false, error })
   }
 }
-
-/** Our own words, or those of whatever a provider met: escaped and bounded, since they end in the operator's line. */
-const reasonOf = (error: Error) => (error instanceof ClientCertConfigError ? error.message : wordsOf(error))
 
 function snapshotOf(where: string, content: TrustContent): TrustSnapshot {
   const parts = typeof content === 'string' || content instanceof Uint8Array ? [content] : content
