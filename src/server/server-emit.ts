@@ -1,3 +1,5 @@
+import { ClientCertConfigError } from '../errors.js'
+
 /** What is needed of a server of `node:tls`, `node:https`, `node:http2` or `node:http`. */
 export interface EmittingServer {
   // biome-ignore lint/suspicious/noExplicitAny: the events of four servers have nothing in common
@@ -5,11 +7,16 @@ export interface EmittingServer {
 }
 
 /**
- * Whether it is what people have at hand in place of the server: an application of Express (a function) or Koa. Both emit events, and never those of
+ * Refuses what people have at hand in place of the server: an application of Express (a function) or Koa. Both emit events, and never those of
  * a server, so that a guard before them guards nothing.
  */
-export const isApplication = (given: unknown): boolean =>
-  typeof given === 'function' || typeof (given as { callback?: unknown } | null | undefined)?.callback === 'function'
+export function refuseApplication(where: string, given: unknown): void {
+  const isKoa = typeof (given as { callback?: unknown } | null | undefined)?.callback === 'function'
+  if (typeof given !== 'function' && !isKoa) return
+  throw new ClientCertConfigError(
+    `${where}: the first argument is the server, not the application — const server = https.createServer(…, app)`,
+  )
+}
 
 /** Sees an event before any listener does. `pass` lets the listeners have it, now or later. */
 export type EventFilter = (event: string | symbol, args: readonly unknown[], pass: () => boolean) => boolean

@@ -9,7 +9,7 @@ import { type CredentialFiles, type CredentialProvider, openCredentials } from '
 import { HandshakeLines, type ServerLog } from './handshake-lines.js'
 import { admit, type OnIdentityEnd, OpenConnections } from './open-connections.js'
 import { type SecureServer, ServerContext } from './server-context.js'
-import { type EmittingServer, filterEvents, isApplication } from './server-emit.js'
+import { type EmittingServer, filterEvents, refuseApplication } from './server-emit.js'
 import { type CheckedServer, checkAtOnce, checkListening } from './server-start-checks.js'
 
 export interface SuperviseOptions {
@@ -149,8 +149,7 @@ interface Digested {
 
 function digest(server: SupervisedServer, authenticator: Authenticator, options: SuperviseOptions): Digested {
   const refuse = (reason: string) => new ClientCertConfigError(`${where}: ${reason}`)
-  if (isApplication(server))
-    throw refuse('the first argument is the server, not the application — const server = https.createServer(…, app)')
+  refuseApplication(where, server)
   if (typeof server?.emit !== 'function' || typeof server.once !== 'function')
     throw refuse('the first argument is the server — superviseServer(server, auth)')
   if (!isAuthenticator(authenticator))

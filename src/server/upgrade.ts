@@ -13,7 +13,7 @@ import type { CertificationPath } from '../path/certification-path.js'
 import { generationOf, isRule, type Rule } from '../rules/rule.js'
 import type { AnyRequest } from '../source/source.js'
 import { type Watched, watchOf } from './connection-watch.js'
-import { isApplication } from './server-emit.js'
+import { refuseApplication } from './server-emit.js'
 
 export interface UpgradeOptions {
   /** What must hold of the client, beside the authenticator's own rules. */
@@ -75,11 +75,7 @@ interface UpgradeSettings {
 
 function digest(server: UpgradingServer, authenticator: Authenticator, options: UpgradeOptions): UpgradeSettings {
   const where = 'authenticateUpgrade'
-  if (isApplication(server)) {
-    throw new ClientCertConfigError(
-      `${where}: the first argument is the server, not the application — const server = https.createServer(…, app)`,
-    )
-  }
+  refuseApplication(where, server)
   if (typeof server?.emit !== 'function' || typeof server.listenerCount !== 'function') {
     throw new ClientCertConfigError(`${where}: the first argument is the server — ${where}(server, authenticator)`)
   }
