@@ -3,7 +3,7 @@ import { DerError } from './der-error.js'
 import { OctetMemory } from './octet-memory.js'
 
 /** Certificates repeat the same twenty. */
-const known = new OctetMemory<string>()
+const known = new OctetMemory<string>(32)
 
 /**
  * OBJECT IDENTIFIER contents as dotted text, X.690 §8.19: each arc in the fewest octets. Arcs of any size are exact
@@ -15,7 +15,7 @@ export function decodeOid(bytes: Uint8Array, start: number, end: number): string
   if (end - start > limits.oidBytes) throw new DerError('OBJECT IDENTIFIER is too long', start)
   // As the name of a property V8 keeps each text once, so that comparing two of them, or looking one up, compares no characters.
   const text = Object.keys({ [decode(bytes, start, end)]: true })[0] as string
-  known.remember(bytes, start, end, text)
+  known.remember(bytes, start, end, () => text)
   return text
 }
 

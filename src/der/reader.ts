@@ -39,6 +39,9 @@ export const explicit = (n: number): number => 0xa0 | n
  * After `next`, `tag`, `start` and `end` describe the element just read: its contents are `bytes[start..end)`.
  */
 export class DerReader {
+  /** @internal V8 forgets how code was made fast for objects of which none is left: this one is, however long nothing is read. */
+  static readonly lasting = new DerReader(new Uint8Array())
+
   readonly bytes: Uint8Array
   readonly #limit: number
   readonly #depth: number

@@ -1,7 +1,7 @@
 import { ClientCertConfigError, deny } from '../errors.js'
 import { readOperatorFile } from '../trust/pem-files.js'
 import { parseBundle } from '../trust/trust-bundle.js'
-import { type TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
+import { anchorOf, type TrustAnchor, TrustSnapshot } from '../trust/trust-snapshot.js'
 import { TrustStore } from '../trust/trust-store.js'
 import type { Certificate } from '../x509/certificate.js'
 import { KeyUsageBit } from '../x509/extensions.js'
@@ -119,7 +119,7 @@ function assemble(readers: readonly Reader[]): TrustSnapshot {
     new Map(
       bundles.map(([{ domain }, { certificates }]) => [
         domain,
-        certificates.map((certificate) => ({ certificate, name: domain })),
+        certificates.map((certificate) => anchorOf(certificate, domain)),
       ]),
     ),
   )

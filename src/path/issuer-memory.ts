@@ -18,12 +18,17 @@ const perName = 4
 export class IssuerMemory {
   readonly #byTraits = new LruMap<string, Certificate>(certificates)
   readonly #bySubject = new LruMap<string, readonly Certificate[]>(certificates)
+  /** Many services have one issuer, and ask for it every time. */
+  #latest: Certificate | undefined
   readonly #signers = new WeakMap<Certificate, WeakSet<SubjectPublicKeyInfo>>()
 
   /** The certificate these octets are, where it is known. */
   recall(der: Uint8Array): Certificate | undefined {
+    if (isWrittenAs(this.#latest, der)) return this.#latest
     const known = this.#byTraits.get(traits(der))
-    return known !== undefined && Buffer.compare(known.der, der) === 0 ? known : undefined
+    if (!isWrittenAs(known, der)) return undefined
+    this.#latest = known
+    return known
   }
 
   bySubject(name: DistinguishedName): readonly Certificate[] {
@@ -53,6 +58,9 @@ export class IssuerMemory {
     this.#bySubject.set(key, [issuer, ...namesakes].slice(0, perName))
   }
 }
+
+const isWrittenAs = (known: Certificate | undefined, der: Uint8Array): boolean =>
+  known !== undefined && known.der.length === der.length && Buffer.compare(known.der, der) === 0
 
 /** Octets in which certificates differ: about the serial number, and the end of the signature. What is found by them is compared whole. */
 function traits(der: Uint8Array): string {

@@ -112,9 +112,10 @@ export class PolicyGraph {
   }
 
   /** Walks up from the end entity: a policy without a parent belongs to the anchor's domain. */
-  #authorityConstrained(): Set<string> {
-    const found = new Set<string>()
+  #authorityConstrained(): ReadonlySet<string> {
     const last = this.#levels.at(-1)
+    if (last === nothing) return none
+    const found = new Set<string>()
     if (last === undefined || last.hasAnyPolicy) found.add(oid.anyPolicy)
     let reached = new Set(last?.nodes.keys())
     for (let depth = this.#levels.length - 1; depth >= 0 && reached.size > 0; depth--) {
@@ -151,6 +152,8 @@ const anything: Level = { nodes: new Map(), hasAnyPolicy: true }
 
 /** No policy is valid. Shared, because it is what most private paths consist of; nothing writes to it. */
 const nothing: Level = { nodes: new Map(), hasAnyPolicy: false }
+
+const none: ReadonlySet<string> = new Set()
 
 const mapsAnyPolicy = ({ issuerDomainPolicy, subjectDomainPolicy }: PolicyMapping) =>
   issuerDomainPolicy === oid.anyPolicy || subjectDomainPolicy === oid.anyPolicy

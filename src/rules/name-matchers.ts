@@ -1,7 +1,7 @@
 import { ClientCertConfigError } from '../errors.js'
 import { quote } from '../help.js'
 import type { ClientIdentity } from '../identity/identity.js'
-import { type AttributeTypeAndValue, attributeKey } from '../x509/attribute.js'
+import type { AttributeTypeAndValue } from '../x509/attribute.js'
 import { DistinguishedName } from '../x509/name.js'
 import { attributeName, attributeType } from '../x509/oid.js'
 import { call } from './call.js'
@@ -162,7 +162,12 @@ function wantedAttribute(where: string, written: string, value: unknown): Wanted
   })
   const attributes = texts.map((text) => attributeOf(where, type, text))
   const isPlain = texts.every((text) => /^[\x20-\x7e]*$/.test(text))
-  return { type, keys: attributes.map(attributeKey), isOnly: !Array.isArray(value), isAscii: isPlain }
+  return {
+    type,
+    keys: attributes.map(({ comparisonKey }) => comparisonKey),
+    isOnly: !Array.isArray(value),
+    isAscii: isPlain,
+  }
 }
 
 /** An attribute of a text, read as RFC 4514 with everything escaped. */
@@ -179,7 +184,7 @@ function hasAttribute(name: DistinguishedName, { type, keys, isOnly, isAscii }: 
   const found = name.rdns.flat().filter((attribute) => attribute.type === type)
   if (isOnly && found.length !== 1) return false
   const plain = found.filter(({ value }) => !isAscii || (value !== undefined && /^[\x20-\x7e]*$/.test(value)))
-  const present = plain.map(attributeKey)
+  const present = plain.map(({ comparisonKey }) => comparisonKey)
   return keys.every((key) => present.includes(key))
 }
 

@@ -1,7 +1,7 @@
 import { DerError, DerReader, explicit, Tag } from '../der/reader.js'
 import { ClientCertConfigError, isClientCertError } from '../errors.js'
 import { Certificate } from '../x509/certificate.js'
-import { type PemBlock, PemError, parsePem } from '../x509/pem.js'
+import { type PemBlock, PemError, PemReader } from '../x509/pem.js'
 
 /** What certificates of a bundle are for, and with it what they must be. */
 export type BundleUse = 'anchors' | 'intermediates' | 'pinned' | 'pinnedKeys'
@@ -13,41 +13,42 @@ export type BundleUse = 'anchors' | 'intermediates' | 'pinned' | 'pinnedKeys'
  * @param where how the operator wrote it: `trust: ./clients-ca.pem`
  */
 export function parseBundle(where: string, content: string | Uint8Array, use: BundleUse): Certificate[] {
-  const blocks = blocksOf(where, content)
-  if (blocks.length === 0)
-    throw new ClientCertConfigError(`${where}: holds no certificate — write the CA of your clients there`)
-  return sideBySide(blocks).map((block, index) => readBlock(where, block, index, blocks.length, use))
-}
-
-/** In memory that only the certificates of this bundle have, and have together: they are trusted, and forgotten, together. */
-function sideBySide(blocks: readonly PemBlock[]): PemBlock[] {
-  const memory = Buffer.concat(blocks.map(({ bytes }) => bytes))
-  let end = 0
-  return blocks.map(({ label, bytes, line }) => {
-    end += bytes.length
-    return { label, bytes: memory.subarray(end - bytes.length, end), line }
-  })
-}
-
-function blocksOf(where: string, content: string | Uint8Array): PemBlock[] {
   const text = typeof content === 'string' ? content : textOf(where, content)
-  if (text === undefined) return [{ label: 'CERTIFICATE', bytes: content as Uint8Array, line: 0 }]
+  if (text === undefined) return [readDer(where, content as Uint8Array, use)]
+  checkText(where, text)
+  const certificates: Certificate[] = []
+  const reader = new PemReader(text, { comments: true, apart: true })
+  // One after the other and not all decoded first: octets are read ten times as fast while they are near.
+  for (let block = nextBlock(where, reader); block !== undefined; block = nextBlock(where, reader)) {
+    const place = () => `${where}: block ${certificates.length + 1} of ${countOfBlocks(text)} (line ${block?.line})`
+    certificates.push(readBlock(place, block, use).condense())
+  }
+  if (certificates.length === 0)
+    throw new ClientCertConfigError(`${where}: holds no certificate — write the CA of your clients there`)
+  return certificates
+}
+
+function checkText(where: string, text: string): void {
   if (text.trim() === '') throw new ClientCertConfigError(`${where}: is empty — write the CA of your clients there`)
   if (text.startsWith('\ufeff'))
     throw new ClientCertConfigError(`${where}: begins with a byte order mark — save it as UTF-8 without BOM`)
-  if (/\\n/.test(text)) {
-    const fix = "value.replaceAll('\\\\n', '\\n'), or a file"
-    throw new ClientCertConfigError(
-      `${where}: the text contains backslash-n instead of line breaks (environment variable?) — ${fix}`,
-    )
-  }
+  if (!/\\n/.test(text)) return
+  const fix = "value.replaceAll('\\\\n', '\\n'), or a file"
+  throw new ClientCertConfigError(
+    `${where}: the text contains backslash-n instead of line breaks (environment variable?) — ${fix}`,
+  )
+}
+
+function nextBlock(where: string, reader: PemReader): PemBlock | undefined {
   try {
-    return parsePem(text, { comments: true })
+    return reader.next()
   } catch (error) {
     if (!(error instanceof PemError)) throw error
     throw new ClientCertConfigError(`${where}: line ${error.line}: ${error.message} — ${pemFix(error.message)}`)
   }
 }
+
+const countOfBlocks = (text: string): number => text.split('-----BEGIN ').length - 1
 
 function pemFix(reason: string): string {
   if (reason.includes('PRIVATE KEY')) return `it is ${foreignLabel('PRIVATE KEY')}`
@@ -66,22 +67,36 @@ function textOf(where: string, bytes: Uint8Array): string | undefined {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
 }
 
-function readBlock(where: string, block: PemBlock, index: number, count: number, use: BundleUse): Certificate {
-  const place = block.line === 0 ? where : `${where}: block ${index + 1} of ${count} (line ${block.line})`
-  const foreign = foreignLabel(block.label) ?? (block.line === 0 ? foreignDer(block.bytes) : undefined)
-  if (foreign !== undefined) throw new ClientCertConfigError(`${place} is ${foreign}`)
+/** @param place where it stands, for messages */
+function readBlock(place: () => string, { label, bytes }: PemBlock, use: BundleUse): Certificate {
+  const foreign = foreignLabel(label)
+  if (foreign !== undefined) throw new ClientCertConfigError(`${place()} is ${foreign}`)
+  return readCertificate(place, () => Certificate.parseInPlace(bytes), use)
+}
+
+function readDer(where: string, content: Uint8Array, use: BundleUse): Certificate {
+  const foreign = foreignDer(content)
+  if (foreign !== undefined) throw new ClientCertConfigError(`${where} is ${foreign}`)
+  return readCertificate(
+    () => where,
+    () => Certificate.parse(content),
+    use,
+  )
+}
+
+function readCertificate(place: () => string, parse: () => Certificate, use: BundleUse): Certificate {
   let certificate: Certificate
   try {
-    certificate = Certificate.parseInPlace(block.bytes)
+    certificate = parse()
   } catch (error) {
     if (!isClientCertError(error)) throw error
-    throw new ClientCertConfigError(`${place}: ${error.help}`, { cause: error })
+    throw new ClientCertConfigError(`${place()}: ${error.help}`, { cause: error })
   }
   if (use === 'anchors' || use === 'intermediates') checkIsCa(place, certificate, use)
   return certificate
 }
 
-function checkIsCa(place: string, { subject, version, extensions }: Certificate, use: BundleUse): void {
+function checkIsCa(place: () => string, { subject, version, extensions }: Certificate, use: BundleUse): void {
   if (extensions.basicConstraints?.cA === true) return
   const name = JSON.stringify(subject.toString())
   const what =
@@ -90,7 +105,7 @@ function checkIsCa(place: string, { subject, version, extensions }: Certificate,
     use === 'anchors'
       ? 'trust takes the CA that issues your clients; to admit exactly this certificate: trust: { pinned: … }'
       : 'intermediates takes CA certificates only'
-  throw new ClientCertConfigError(`${place}: ${name} is ${what} — ${fix}`)
+  throw new ClientCertConfigError(`${place()}: ${name} is ${what} — ${fix}`)
 }
 
 /** What a PEM label other than CERTIFICATE means, and what to do. */

@@ -1,8 +1,9 @@
 import { ClientCertConfigError, nearest, refuseUnknownOptions } from '../errors.js'
 import { isThenable } from '../thenable.js'
+import type { Certificate } from '../x509/certificate.js'
 import { readOperatorDirectory, readOperatorFile } from './pem-files.js'
 import { type BundleUse, parseBundle } from './trust-bundle.js'
-import { type Pin, type TrustAnchor, TrustSnapshot } from './trust-snapshot.js'
+import { anchorOf, type Pin, type TrustAnchor, TrustSnapshot } from './trust-snapshot.js'
 import { TrustStore } from './trust-store.js'
 
 /**
@@ -190,16 +191,13 @@ function storePart(option: string, store: TrustStore, name: string | undefined, 
       )
     if (use === 'pinned' || use === 'pinnedKeys')
       throw new ClientCertConfigError(`${option}: takes files or bytes, not a TrustStore`)
-    return { anchors: anchors.map((anchor) => named(anchor.certificate, name ?? anchor.name)), pinned }
+    return { anchors: anchors.map((anchor) => anchorOf(anchor.certificate, name ?? anchor.name)), pinned }
   }
   return { where: store.label, name, use, load, store }
 }
 
-const named = (certificate: TrustAnchor['certificate'], name: string | undefined): TrustAnchor =>
-  name === undefined ? { certificate } : { certificate, name }
-
-function sort(certificates: readonly TrustAnchor['certificate'][], name: string | undefined, use: BundleUse): Loaded {
-  const entries = certificates.map((certificate) => named(certificate, name))
+function sort(certificates: readonly Certificate[], name: string | undefined, use: BundleUse): Loaded {
+  const entries = certificates.map((certificate) => anchorOf(certificate, name))
   if (use !== 'pinned' && use !== 'pinnedKeys') return { anchors: entries, pinned: [] }
   const by = use === 'pinned' ? 'certificate' : 'key'
   return { anchors: [], pinned: entries.map((entry) => ({ ...entry, by })) }

@@ -11,6 +11,10 @@ export interface TrustAnchor {
   readonly name?: string
 }
 
+/** A trust anchor of a trust set, or of none. */
+export const anchorOf = (certificate: Certificate, name?: string): TrustAnchor =>
+  Object.freeze(name === undefined ? { certificate } : { certificate, name })
+
 /** An end entity trusted without a path: by its whole DER, or by its SubjectPublicKeyInfo and the names it is pinned with. */
 export interface Pin extends TrustAnchor {
   readonly by: 'certificate' | 'key'
@@ -28,15 +32,13 @@ export class TrustSnapshot {
   readonly pinned: readonly Pin[]
   readonly #pinnedCertificates: ReadonlyMap<string, Pin>
   readonly #pinnedKeys: ReadonlyMap<string, readonly Pin[]>
-  readonly #bySubject: ReadonlyMap<string, readonly TrustAnchor[]>
-  #byKeyIdentifier: ReadonlyMap<string, readonly TrustAnchor[]> | undefined
+  readonly #bySubject: Map<string, TrustAnchor | Namesakes>
   readonly generation: number
   #digest: string | undefined
 
   constructor(anchors: readonly TrustAnchor[], pinned: readonly Pin[] = []) {
-    const bySubject = group(anchors.map(frozen), ({ certificate }) => certificate.subject.comparisonKey)
-    this.#bySubject = bySubject
-    this.anchors = Object.freeze([...bySubject.values()].flat())
+    this.#bySubject = bySubject(anchors)
+    this.anchors = Object.freeze([...this.#bySubject.values()].flatMap((found) => (isOne(found) ? found : found.all)))
     this.pinned = Object.freeze(distinct(pinned.map(frozen)))
     const [certificates, keys] = [
       this.pinned.filter(({ by }) => by === 'certificate'),
@@ -59,17 +61,21 @@ export class TrustSnapshot {
 
   /** Anchors whose subject is this name. */
   bySubject(name: DistinguishedName): readonly TrustAnchor[] {
-    return this.#bySubject.get(name.comparisonKey) ?? none
+    return this.#namesakes(name)?.all ?? none
   }
 
   /** Anchors whose subject is this name and whose subjectKeyIdentifier these octets: found at once among any number of namesakes. */
   byKeyIdentifier(name: DistinguishedName, keyIdentifier: Uint8Array): readonly TrustAnchor[] {
-    // Asked for among namesakes only, which most stores have not got.
-    this.#byKeyIdentifier ??= group(this.anchors, ({ certificate }) => {
-      const own = certificate.extensions.subjectKeyIdentifier
-      return own && keyed(certificate.subject, own)
-    })
-    return this.#byKeyIdentifier.get(keyed(name, keyIdentifier)) ?? none
+    return this.#namesakes(name)?.byKeyIdentifier(keyIdentifier) ?? none
+  }
+
+  /** Made when the first client asks: of the names in a large store few are ever asked for. */
+  #namesakes({ comparisonKey }: DistinguishedName): Namesakes | undefined {
+    const found = this.#bySubject.get(comparisonKey)
+    if (found === undefined || !isOne(found)) return found
+    const alone = new Namesakes([found])
+    this.#bySubject.set(comparisonKey, alone)
+    return alone
   }
 
   /** SHA-256 of everything it holds, whatever the order: the same in every process that trusts the same. */
@@ -86,13 +92,48 @@ export class TrustSnapshot {
   }
 }
 
+/** The anchors of one name: nearly always one. */
+class Namesakes {
+  readonly all: readonly TrustAnchor[]
+  #byKeyIdentifier: ReadonlyMap<string, readonly TrustAnchor[]> | undefined
+
+  constructor(all: readonly TrustAnchor[]) {
+    this.all = Object.freeze(distinct(all))
+  }
+
+  byKeyIdentifier(keyIdentifier: Uint8Array): readonly TrustAnchor[] {
+    this.#byKeyIdentifier ??= group(this.all, ({ certificate }) => {
+      const own = certificate.extensions.subjectKeyIdentifier
+      return own && latin1(own)
+    })
+    return this.#byKeyIdentifier.get(latin1(keyIdentifier)) ?? none
+  }
+}
+
+const isOne = (found: TrustAnchor | Namesakes): found is TrustAnchor => !(found instanceof Namesakes)
+
+function bySubject(anchors: readonly TrustAnchor[]): Map<string, TrustAnchor | Namesakes> {
+  const found = new Map<string, TrustAnchor | Namesakes>()
+  const several = new Map<string, TrustAnchor[]>()
+  for (const each of anchors) {
+    const anchor = frozen(each)
+    const key = anchor.certificate.subjectKey
+    const first = found.get(key) as TrustAnchor | undefined
+    if (first === undefined) found.set(key, anchor)
+    else several.get(key)?.push(anchor) ?? several.set(key, [first, anchor])
+  }
+  for (const [key, list] of several) found.set(key, new Namesakes(list))
+  return found
+}
+
 /** JSON, so that no name of a set can be taken for the rest of the line. */
 const lineOf = (entry: TrustAnchor | Pin) =>
   JSON.stringify([entry.certificate.fingerprint, entry.name ?? null, 'by' in entry ? entry.by : 'anchor'])
 
 const none: readonly TrustAnchor[] = Object.freeze([])
 
-const frozen = <T extends TrustAnchor>(anchor: T): T => Object.freeze({ ...anchor })
+const frozen = <T extends TrustAnchor>(anchor: T): T =>
+  Object.isFrozen(anchor) ? anchor : Object.freeze({ ...anchor })
 
 /** Each certificate once in a set: files that overlap are no reason to look at it twice. */
 function distinct<T extends TrustAnchor>(anchors: readonly T[]): readonly T[] {
@@ -102,10 +143,9 @@ function distinct<T extends TrustAnchor>(anchors: readonly T[]): readonly T[] {
   ]
 }
 
-const keyed = (name: DistinguishedName, keyIdentifier: Uint8Array) =>
-  `${Buffer.from(keyIdentifier).toString('latin1')} ${name.comparisonKey}`
+const latin1 = (octets: Uint8Array) => Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1')
 
-const keyText = ({ publicKey }: Certificate) => Buffer.from(publicKey.der).toString('latin1')
+const keyText = ({ publicKey }: Certificate) => latin1(publicKey.der)
 
 /** Whoever holds a pinned key can sign any name with it: only the names that were pinned are believed. */
 function isNamedAs(certificate: Certificate, pinned: Certificate): boolean {
@@ -122,7 +162,6 @@ function group<T extends TrustAnchor>(
   keyOf: (item: T) => string | undefined,
 ): ReadonlyMap<string, readonly T[]> {
   const groups: Map<string, readonly T[]> = groupBy(items, keyOf)
-  // Only what shares a key can be the same: in a store of many names no certificate is hashed.
   for (const [key, list] of groups) groups.set(key, Object.freeze(distinct(list)))
   return groups
 }

@@ -8,7 +8,7 @@ import { warn } from '../warn.js'
 import { readTrustPath } from './pem-files.js'
 import { maxStalenessOf, Staleness } from './staleness.js'
 import { parseBundle } from './trust-bundle.js'
-import { TrustSnapshot } from './trust-snapshot.js'
+import { anchorOf, TrustSnapshot } from './trust-snapshot.js'
 
 export type { ReloadEvent, ReloadResult } from '../reload-events.js'
 
@@ -126,7 +126,7 @@ export class TrustStore {
     const load = () => {
       const files = list.flatMap((path) => readTrustPath(where, path))
       const certificates = files.flatMap(({ path, bytes }) => parseBundle(`${where}: ${path}`, bytes, 'anchors'))
-      return new TrustSnapshot(certificates.map((certificate) => ({ certificate })))
+      return new TrustSnapshot(certificates.map((certificate) => anchorOf(certificate)))
     }
     return new TrustStore({
       label: list.join(', '),
@@ -341,7 +341,7 @@ function snapshotOf(where: string, content: TrustContent): TrustSnapshot {
     )
   }
   const certificates = parts.flatMap((part) => parseBundle(where, part, 'anchors'))
-  return new TrustSnapshot(certificates.map((certificate) => ({ certificate })))
+  return new TrustSnapshot(certificates.map((certificate) => anchorOf(certificate)))
 }
 
 const isContent = (part: unknown): part is string | Uint8Array => typeof part === 'string' || part instanceof Uint8Array

@@ -1,4 +1,4 @@
-import { longestRemembered, OctetMemory } from '../der/octet-memory.js'
+import { OctetMemory } from '../der/octet-memory.js'
 import { DerError, DerReader, explicit, Tag } from '../der/reader.js'
 import { checkElement } from '../der/well-formed.js'
 import { oid } from './oid.js'
@@ -13,7 +13,7 @@ export interface AlgorithmIdentifier {
 }
 
 /** A service reads the same few again and again, two or three in each certificate. */
-const known = new OctetMemory<AlgorithmIdentifier>()
+const known = new OctetMemory<AlgorithmIdentifier>(32)
 
 export function readAlgorithmIdentifier(reader: DerReader): AlgorithmIdentifier {
   const from = reader.position
@@ -21,7 +21,11 @@ export function readAlgorithmIdentifier(reader: DerReader): AlgorithmIdentifier 
   const { bytes, end } = reader
   const remembered = known.recall(bytes, from, end)
   if (remembered !== undefined) return remembered
-  const sequence = reader.inside()
+  const algorithm = readParts(reader.inside(), bytes.subarray(from, end))
+  return known.remember(bytes, from, end, (copy) => readParts(new DerReader(copy).enter(), copy)) ?? algorithm
+}
+
+function readParts(sequence: DerReader, der: Uint8Array): AlgorithmIdentifier {
   const identifier = sequence.oid()
   const parametersFrom = sequence.position
   const hasParameters = sequence.peek() !== -1
@@ -30,13 +34,8 @@ export function readAlgorithmIdentifier(reader: DerReader): AlgorithmIdentifier 
     checkElement(sequence)
   }
   sequence.finish()
-  const whole = bytes.subarray(from, end)
-  // A copy, so that what is remembered keeps no certificate alive.
-  const der = whole.length <= longestRemembered ? new Uint8Array(whole) : whole
-  const parameters = hasParameters ? der.subarray(parametersFrom - from) : undefined
-  const algorithm = Object.freeze({ oid: identifier, parameters, der })
-  known.remember(bytes, from, end, algorithm)
-  return algorithm
+  const parameters = hasParameters ? sequence.bytes.subarray(parametersFrom, sequence.end) : undefined
+  return Object.freeze({ oid: identifier, parameters, der })
 }
 
 /** NULL parameters: two octets. */
@@ -108,7 +107,6 @@ function publicKeyFacts(
   end: number,
   at: number,
 ): PublicKeyFacts {
-  const key = bytes.subarray(start, end)
   switch (type) {
     case oid.rsaEncryption:
       // RFC 3279 §2.3.1: the parameters MUST be NULL.
@@ -121,17 +119,17 @@ function publicKeyFacts(
         pss: parameters === undefined ? undefined : offsetAt(at, () => readPssParameters(parameters)),
       }
     case oid.ecPublicKey:
-      return { type: 'EC', curve: readNamedCurve(parameters, key, at) }
+      return readEcKey(parameters, bytes[start], end - start, at)
     case oid.ed25519:
-      return fixedKey('Ed25519', parameters, key, 32, at)
+      return fixedKey('Ed25519', parameters, end - start, 32, at)
     case oid.ed448:
-      return fixedKey('Ed448', parameters, key, 57, at)
+      return fixedKey('Ed448', parameters, end - start, 57, at)
     case oid.mlDsa44:
-      return fixedKey('ML-DSA-44', parameters, key, 1312, at)
+      return fixedKey('ML-DSA-44', parameters, end - start, 1312, at)
     case oid.mlDsa65:
-      return fixedKey('ML-DSA-65', parameters, key, 1952, at)
+      return fixedKey('ML-DSA-65', parameters, end - start, 1952, at)
     case oid.mlDsa87:
-      return fixedKey('ML-DSA-87', parameters, key, 2592, at)
+      return fixedKey('ML-DSA-87', parameters, end - start, 2592, at)
     case oid.dsa:
       return { type: 'DSA' }
     default:
@@ -154,12 +152,12 @@ type FixedKeyType = 'Ed25519' | 'Ed448' | 'ML-DSA-44' | 'ML-DSA-65' | 'ML-DSA-87
 function fixedKey(
   type: FixedKeyType,
   parameters: Uint8Array | undefined,
-  key: Uint8Array,
-  length: number,
+  octets: number,
+  expected: number,
   at: number,
 ): PublicKeyFacts {
   if (parameters !== undefined) throw new DerError(`${type} key has parameters`, at)
-  if (key.length !== length) throw new DerError(`${type} key has a wrong length`, at)
+  if (octets !== expected) throw new DerError(`${type} key has a wrong length`, at)
   return { type }
 }
 
@@ -190,24 +188,32 @@ function bitLength(integer: Uint8Array): number {
   return (integer.length - first) * 8 - Math.clz32(integer[first] as number) + 24
 }
 
-const coordinateOctets: ReadonlyMap<string, number> = new Map([
-  [oid.p256, 32],
-  [oid.p384, 48],
-  [oid.p521, 66],
-])
+/** What is said of keys on the curves whose points have a length we know, and how many octets a coordinate has. */
+const namedCurves: ReadonlyMap<string, { octets: number; facts: PublicKeyFacts }> = new Map(
+  [
+    { curve: oid.p256, octets: 32 },
+    { curve: oid.p384, octets: 48 },
+    { curve: oid.p521, octets: 66 },
+  ].map(({ curve, octets }) => [curve, { octets, facts: Object.freeze({ type: 'EC', curve }) }]),
+)
 
-function readNamedCurve(parameters: Uint8Array | undefined, key: Uint8Array, at: number): string | undefined {
+/** RFC 5480 §2.1.1, §2.2: of the point its first octet and its length. */
+function readEcKey(
+  parameters: Uint8Array | undefined,
+  form: number | undefined,
+  length: number,
+  at: number,
+): PublicKeyFacts {
   if (parameters === undefined) throw new DerError('EC key has no parameters', at)
-  if (parameters[0] !== Tag.oid) return undefined
+  if (parameters[0] !== Tag.oid) return { type: 'EC', curve: undefined }
   const curve = offsetAt(at, () => new DerReader(parameters).oid())
-  const octets = coordinateOctets.get(curve)
-  if (octets !== undefined) {
-    // SEC 1 §2.3.3: 04 and two coordinates, or 02/03 and one. Infinity (00) and the hybrid forms are refused.
-    const uncompressed = key[0] === 4 && key.length === 1 + 2 * octets
-    const compressed = (key[0] === 2 || key[0] === 3) && key.length === 1 + octets
-    if (!uncompressed && !compressed) throw new DerError('EC point is malformed', at)
-  }
-  return curve
+  const known = namedCurves.get(curve)
+  if (known === undefined) return { type: 'EC', curve }
+  // SEC 1 §2.3.3: 04 and two coordinates, or 02/03 and one. Infinity (00) and the hybrid forms are refused.
+  const isUncompressed = form === 4 && length === 1 + 2 * known.octets
+  const isCompressed = (form === 2 || form === 3) && length === 1 + known.octets
+  if (!isUncompressed && !isCompressed) throw new DerError('EC point is malformed', at)
+  return known.facts
 }
 
 /** RFC 4055 §3.1 with its DEFAULTs; MGF1 is the only mask generation function there is. */

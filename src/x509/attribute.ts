@@ -14,6 +14,7 @@ export class AttributeTypeAndValue {
   readonly #bytes: Uint8Array
   readonly #start: number
   readonly #end: number
+  #key: string | undefined
 
   constructor(type: string, tag: number, bytes: Uint8Array, start: number, end: number) {
     this.type = type
@@ -28,6 +29,12 @@ export class AttributeTypeAndValue {
   /** Contents octets of the value: a copy. */
   get octets(): Uint8Array {
     return Uint8Array.prototype.slice.call(this.#bytes, this.#start, this.#end)
+  }
+
+  /** Text that two attributes share exactly if they are equal. */
+  get comparisonKey(): string {
+    this.#key ??= keyOf(this)
+    return this.#key
   }
 
   /** The value whole in DER, as hexadecimal. */
@@ -46,8 +53,7 @@ export const comparable: ReadonlySet<number> = new Set([
   Tag.numericString,
 ])
 
-/** Text that two attributes share exactly if they are equal. */
-export function attributeKey(attribute: AttributeTypeAndValue): string {
+function keyOf(attribute: AttributeTypeAndValue): string {
   const { type, tag, value } = attribute
   const text = value !== undefined && comparable.has(tag) ? `t${prepare(value)}` : `b${attribute.hex}`
   return `{${type}=${text.length}:${text}}`

@@ -8,6 +8,8 @@ export class Extension {
   readonly #bytes: Uint8Array
   readonly #start: number
   readonly #end: number
+  #decoder: ((reader: DerReader) => unknown) | undefined
+  #decoded: unknown
 
   constructor(oid: string, critical: boolean, bytes: Uint8Array, start: number, end: number) {
     this.oid = oid
@@ -22,30 +24,48 @@ export class Extension {
     return this.#bytes.subarray(this.#start, this.#end)
   }
 
-  /** Reads extnValue, which must hold exactly the element that `decode` reads. */
+  /** Reads extnValue, which must hold exactly the element that `decode` reads. Whoever decodes it the same way again gets the same value. */
   decode<T>(decode: (reader: DerReader) => T): T {
+    if (this.#decoder === decode) return this.#decoded as T
     const reader = new DerReader(this.#bytes, this.#start, this.#end)
     const value = decode(reader)
     reader.finish()
+    this.#decoder = decode
+    this.#decoded = value
     return value
   }
 }
 
-/** Reads an Extensions sequence whose header has been entered: at least one, none twice (RFC 5280 §4.2). */
-export function readExtensionList(sequence: DerReader): readonly Extension[] {
+/**
+ * Reads an Extensions sequence whose header has been entered: at least one, none twice (RFC 5280 §4.2).
+ *
+ * @param read reads one, where more is known of it than that it is an extension
+ */
+export function readExtensionList(sequence: DerReader, read = readExtension): readonly Extension[] {
   const list: Extension[] = []
   do {
-    if (list.length === limits.extensions) throw new DerError('too many extensions', sequence.position)
     const at = sequence.position
-    const item = sequence.enter()
-    const identifier = item.oid()
-    for (const { oid: other } of list) if (other === identifier) throw new DerError(`extension ${identifier} twice`, at)
-    const critical = item.peek() === Tag.boolean ? item.boolean() : undefined
-    if (critical === false) throw new DerError('critical FALSE is the DEFAULT and must not be written', at)
-    item.expect(Tag.octetString)
-    item.finish()
-    list.push(new Extension(identifier, critical === true, item.bytes, item.start, item.end))
+    if (list.length === limits.extensions) throw new DerError('too many extensions', at)
+    const extension = read(sequence)
+    for (const { oid } of list) if (oid === extension.oid) throw new DerError(`extension ${oid} twice`, at)
+    list.push(extension)
   } while (sequence.peek() !== -1)
   // A list that grew keeps room for sixteen more, and stores hold many certificates.
   return list.slice()
+}
+
+/** Reads the extension the cursor stands on. */
+export function readExtension(sequence: DerReader): Extension {
+  const at = sequence.position
+  return readFields(sequence.enter(), at)
+}
+
+/** The fields of an extension that begins at `at`. */
+export function readFields(item: DerReader, at: number): Extension {
+  const identifier = item.oid()
+  const critical = item.peek() === Tag.boolean ? item.boolean() : undefined
+  if (critical === false) throw new DerError('critical FALSE is the DEFAULT and must not be written', at)
+  item.expect(Tag.octetString)
+  item.finish()
+  return new Extension(identifier, critical === true, item.bytes, item.start, item.end)
 }

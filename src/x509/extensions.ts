@@ -1,7 +1,8 @@
-import { DerError, type DerReader, explicit, implicit, Tag } from '../der/reader.js'
+import { OctetMemory } from '../der/octet-memory.js'
+import { DerError, DerReader, explicit, implicit, Tag } from '../der/reader.js'
 import { checkWellFormed } from '../der/well-formed.js'
 import { limits } from '../limits.js'
-import type { Extension } from './extension-list.js'
+import { type Extension, readFields } from './extension-list.js'
 import { type GeneralName, readGeneralName, readGeneralNames } from './general-name.js'
 import { oid } from './oid.js'
 import {
@@ -122,7 +123,28 @@ const byIdentifier: ReadonlyMap<string, [keyof Extensions, Decoder]> = new Map(
 /** The name of an extension this package reads, by its identifier. */
 export const extensionName = (identifier: string): keyof Extensions | undefined => byIdentifier.get(identifier)?.[0]
 
-/** Decodes one extension into `target`, if it is one this package reads. */
+/** What certificates repeat: what they may be used for, who issued them, where its CRLs are. */
+const repeated = new OctetMemory<Extension>(96)
+
+/** Reads the extension of a certificate the cursor stands on, and its value, if it is one this package reads. */
+export function readCertificateExtension(sequence: DerReader): Extension {
+  const at = sequence.position
+  sequence.expect(Tag.sequence)
+  const { bytes, end } = sequence
+  const known = repeated.recall(bytes, at, end)
+  if (known !== undefined) return known
+  const extension = readDecoded(sequence.inside(), at)
+  return repeated.remember(bytes, at, end, (copy) => readDecoded(new DerReader(copy).enter(), 0)) ?? extension
+}
+
+function readDecoded(item: DerReader, at: number): Extension {
+  const extension = readFields(item, at)
+  const known = byIdentifier.get(extension.oid)
+  if (known !== undefined) extension.decode(known[1])
+  return extension
+}
+
+/** Puts the value of one extension into `target`, if it is one this package reads. */
 export function decodeExtension(target: Extensions, extension: Extension): void {
   const known = byIdentifier.get(extension.oid)
   if (known === undefined) return

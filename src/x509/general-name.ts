@@ -163,24 +163,36 @@ const isHostAt: IsLegal = (bytes, start, end) => {
 const [star, hyphen, dot, colon, commercialAt] = [0x2a, 0x2d, 0x2e, 0x3a, 0x40]
 
 /** What an octet may be part of, a bit each. */
-const [ldh, letter, scheme] = [1, 2, 4]
+const [ldh, letter, scheme, atom] = [1, 2, 4, 8]
 const classes = Uint8Array.from({ length: 256 }, (_, c) => {
   const character = String.fromCharCode(c)
   return (
     (/[A-Za-z0-9-]/.test(character) ? ldh : 0) |
     (/[A-Za-z]/.test(character) ? letter : 0) |
-    (/[A-Za-z0-9+.-]/.test(character) ? scheme : 0)
+    (/[A-Za-z0-9+.-]/.test(character) ? scheme : 0) |
+    (/[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]/.test(character) ? atom : 0)
   )
 })
 
 /** RFC 5280 §4.2.1.6: a Mailbox of RFC 2821 §4.1.2, no phrase, no angle brackets. */
 const isMailbox: IsLegal = (bytes, start, end) => {
   const sign = bytes.lastIndexOf(commercialAt, end - 1)
-  if (sign <= start || !isLocalPart(slice(bytes, start, sign))) return false
+  if (sign <= start || !(isDotAtomAt(bytes, start, sign) || isLocalPart(slice(bytes, start, sign)))) return false
   return isHostAt(bytes, sign + 1, end) || /^\[[0-9A-Za-z.:]+\]$/.test(slice(bytes, sign + 1, end))
 }
 
-/** RFC 5321 §4.1.2: atoms between dots, or quoted; RFC 6531 §3.3 adds what is not ASCII to both. */
+/** RFC 5321 §4.1.2: atoms between dots, which is what nearly all local parts are. */
+const isDotAtomAt: IsLegal = (bytes, start, end) => {
+  let isAtom = false
+  for (let i = start; i < end; i++) {
+    const isDot = bytes[i] === dot
+    if (isDot ? !isAtom : ((classes[bytes[i] as number] as number) & atom) === 0) return false
+    isAtom = !isDot
+  }
+  return isAtom
+}
+
+/** The same as text, or quoted; RFC 6531 §3.3 adds what is not ASCII to both. */
 function isLocalPart(text: string): boolean {
   const dotString =
     /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\u{10ffff}-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\u{10ffff}-]+)*$/u

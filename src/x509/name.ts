@@ -1,6 +1,7 @@
-import { DerError, type DerReader, Tag } from '../der/reader.js'
+import { OctetMemory } from '../der/octet-memory.js'
+import { DerError, DerReader, Tag } from '../der/reader.js'
 import { limits } from '../limits.js'
-import { AttributeTypeAndValue, attributeKey, type RelativeDistinguishedName } from './attribute.js'
+import { AttributeTypeAndValue, type RelativeDistinguishedName } from './attribute.js'
 import { formatRdn, parseText } from './name-text.js'
 import { attributeType } from './oid.js'
 
@@ -49,18 +50,24 @@ export class DistinguishedName {
   /**
    * Reads the Name the cursor stands on (RFC 5280 §4.1.2.4). Throws {@link DerError}.
    *
-   * @param isIssuer it is likely to be read again, in whatever else this issuer signs
+   * @param likely is returned where it is written with the same octets
    */
-  static read(reader: DerReader, isIssuer = false): DistinguishedName {
+  static read(reader: DerReader, likely?: DistinguishedName): DistinguishedName {
     const from = reader.position
     reader.expect(Tag.sequence)
     const { bytes, end } = reader
-    const slot = slotOf(bytes, from, end)
-    const known = issuers[slot]
-    if (known?.isWrittenAt(bytes, from, end)) return known
-    const name = new DistinguishedName(readRdns(reader.inside()), bytes, from, end)
-    if (isIssuer && bytes.length <= rememberedOctets) issuers[slot] = name
-    return name
+    if (likely?.isWrittenAt(bytes, from, end)) return likely
+    return issuers.recall(bytes, from, end) ?? new DistinguishedName(readRdns(reader.inside()), bytes, from, end)
+  }
+
+  /** The same of an issuer, which is likely to be read again in whatever else it signs: what was computed of it stays with it. */
+  static readIssuer(reader: DerReader): DistinguishedName {
+    const from = reader.position
+    const name = DistinguishedName.read(reader)
+    if (name.#bytes !== reader.bytes) return name
+    return (
+      issuers.remember(reader.bytes, from, reader.end, (copy) => DistinguishedName.read(new DerReader(copy))) ?? name
+    )
   }
 
   /** Reads one RelativeDistinguishedName as a name below `base`: a distribution point's nameRelativeToCRLIssuer. */
@@ -147,9 +154,8 @@ export class DistinguishedName {
   /** Text that two names share exactly if they are equal under RFC 5280 §7.1. Made for maps, not for people. */
   get comparisonKey(): string {
     if (this.#key === undefined) {
-      let key = ''
-      for (const rdn of this.rdns) key += rdnKey(rdn)
-      this.#key = key
+      // Joined, which makes one text of the parts: what is added up keeps them.
+      this.#key = this.rdns.map(rdnKey).join('')
     }
     return this.#key
   }
@@ -171,56 +177,59 @@ export class DistinguishedName {
   }
 }
 
-/**
- * A direct-mapped memory of issuers' names: a service reads the same few again and again, and what was computed of one (text, comparison key) stays
- * with it. A name is data and no verdict. The octets are compared in full, so that no name is taken for another; the slots are fixed and what a name
- * keeps alive is small, so that strangers can make it forget and nothing else.
- */
-const slots = 256
-const issuers: (DistinguishedName | undefined)[] = new Array(slots).fill(undefined)
-/** A name is a place in the octets it was read from, which live as long as it does. */
-const rememberedOctets = 4096
-
-/** FNV-1a over a Name's last octets, where names of one organisation differ. */
-function slotOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0x811c9dc5 ^ (end - start)
-  for (let i = Math.max(start, end - 32); i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
-  return (hash ^ (hash >>> 15)) & (slots - 1)
-}
+/** A service reads the names of the same few issuers again and again. A name is data and no verdict. */
+const issuers = new OctetMemory<DistinguishedName>(256)
 
 function readRdns(sequence: DerReader): RelativeDistinguishedName[] {
   const rdns: RelativeDistinguishedName[] = []
   while (sequence.peek() !== -1) {
     if (rdns.length === limits.nameParts) throw new DerError('name has too many parts', sequence.position)
-    rdns.push(readAttributes(sequence.enter(Tag.set)))
+    rdns.push(readRdn(sequence))
   }
   // A list that grew keeps room for sixteen more, and stores hold many names.
   return rdns.slice()
 }
 
+/** Countries, organisations, domains: what the names of one organisation begin with. */
+const repeated = new OctetMemory<RelativeDistinguishedName>(64)
+
+function readRdn(sequence: DerReader): RelativeDistinguishedName {
+  const at = sequence.position
+  sequence.expect(Tag.set)
+  const { bytes, end } = sequence
+  const known = repeated.recall(bytes, at, end)
+  if (known !== undefined) return known
+  const rdn = readAttributes(sequence.inside())
+  return repeated.remember(bytes, at, end, (copy) => readAttributes(new DerReader(copy).enter(Tag.set))) ?? rdn
+}
+
 function readAttributes(set: DerReader): RelativeDistinguishedName {
-  const attributes: AttributeTypeAndValue[] = []
-  let previous: Uint8Array | undefined
+  if (set.peek() === -1) throw new DerError('relative distinguished name is empty', set.position)
+  let from = set.position
+  const first = readAttribute(set)
+  // Nearly every name part is one attribute.
+  if (set.peek() === -1) return [first]
+  const attributes = [first]
   do {
     if (attributes.length === limits.nameParts) throw new DerError('name has too many parts', set.position)
-    if (set.peek() === -1) throw new DerError('relative distinguished name is empty', set.position)
-    const from = set.position
-    const pair = set.enter()
-    if (attributes.length > 0 || set.peek() !== -1) {
-      // X.690 §11.6: the elements of a SET OF stand in ascending order of their encodings.
-      const whole = set.bytes.subarray(from, set.end)
-      if (previous !== undefined && Buffer.compare(previous, whole) > 0) {
-        throw new DerError('SET OF is not in order', from)
-      }
-      previous = whole
+    const previous = set.bytes.subarray(from, set.position)
+    from = set.position
+    attributes.push(readAttribute(set))
+    // X.690 §11.6: the elements of a SET OF stand in ascending order of their encodings.
+    if (Buffer.compare(previous, set.bytes.subarray(from, set.position)) > 0) {
+      throw new DerError('SET OF is not in order', from)
     }
-    const type = pair.oid()
-    pair.next()
-    attributes.push(new AttributeTypeAndValue(type, pair.tag, pair.bytes, pair.start, pair.end))
-    pair.finish()
   } while (set.peek() !== -1)
-  // The same; and nearly every name part is one attribute.
-  return attributes.length === 1 ? [attributes[0] as AttributeTypeAndValue] : attributes
+  return attributes
+}
+
+function readAttribute(set: DerReader): AttributeTypeAndValue {
+  const pair = set.enter()
+  const type = pair.oid()
+  pair.next()
+  const attribute = new AttributeTypeAndValue(type, pair.tag, pair.bytes, pair.start, pair.end)
+  pair.finish()
+  return attribute
 }
 
 function prefixKeysOf(rdns: readonly RelativeDistinguishedName[]): readonly string[] {
@@ -231,6 +240,12 @@ function prefixKeysOf(rdns: readonly RelativeDistinguishedName[]): readonly stri
 
 /** Injective: every part carries its length, so that no value can imitate a boundary. */
 function rdnKey(rdn: RelativeDistinguishedName): string {
-  if (rdn.length === 1) return `1${attributeKey(rdn[0] as AttributeTypeAndValue)}`
-  return rdn.length + rdn.map(attributeKey).sort().join('')
+  if (rdn.length === 1) return `1${(rdn[0] as AttributeTypeAndValue).comparisonKey}`
+  return (
+    rdn.length +
+    rdn
+      .map(({ comparisonKey }) => comparisonKey)
+      .sort()
+      .join('')
+  )
 }

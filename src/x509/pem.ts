@@ -23,37 +23,89 @@ export class PemError extends Error {
  *
  * Explanatory text is refused, not skipped: a truncated BEGIN line would otherwise make a certificate vanish without a word.
  */
-export function parsePem(text: string, { comments = false }: { comments?: boolean } = {}): PemBlock[] {
+export function parsePem(text: string, options?: PemOptions): PemBlock[] {
+  const reader = new PemReader(text, options)
   const blocks: PemBlock[] = []
-  let at = 0
-  let line = 1
-  while (at < text.length) {
-    const label = labelAt(begin, text, at)
-    if (label === undefined) {
-      const stop = lineEnd(text, at)
-      checkBetween(text.slice(at, stop), line, comments)
-      at = stop + 1
-      line++
-      continue
+  for (let block = reader.next(); block !== undefined; block = reader.next()) blocks.push(block)
+  return blocks
+}
+
+export interface PemOptions {
+  comments?: boolean
+  /** All octets lie side by side in memory that nothing else has, for what is kept long. */
+  apart?: boolean
+}
+
+/** The same block by block, for those who use each while it is near. */
+export class PemReader {
+  readonly #text: string
+  readonly #comments: boolean
+  readonly #isAscii: boolean
+  readonly #memory: Buffer
+  #used = 0
+  #at = 0
+  #line = 1
+
+  constructor(text: string, { comments = false, apart = false }: PemOptions = {}) {
+    this.#text = text
+    this.#comments = comments
+    this.#isAscii = Buffer.byteLength(text) === text.length
+    const octets = Math.ceil((text.length * 3) / 4)
+    this.#memory = apart ? Buffer.allocUnsafeSlow(octets) : Buffer.allocUnsafe(octets)
+  }
+
+  /** The next block; undefined at the end. Throws {@link PemError}. */
+  next(): PemBlock | undefined {
+    const text = this.#text
+    while (this.#at < text.length) {
+      const label = labelAt(begin, text, this.#at)
+      if (label !== undefined) return this.#block(label, begin.lastIndex)
+      const stop = lineEnd(text, this.#at)
+      checkBetween(text.slice(this.#at, stop), this.#line, this.#comments)
+      this.#at = stop + 1
+      this.#line++
     }
-    const from = begin.lastIndex
+    return undefined
+  }
+
+  #block(label: string, from: number): PemBlock {
+    const text = this.#text
+    const line = this.#line
     const close = text.indexOf('-----', from)
     if (close < 0) throw new PemError(`${label} is cut off: there is no END line`, line)
     const body = text.slice(from, close)
-    const unbroken = body.replaceAll('\n', '')
-    const lines = body.length - unbroken.length
+    const start = this.#used
+    const octets = this.#isAscii ? decodeUsual(body, this.#memory, start) : undefined
+    const lines = octets === undefined ? body.split('\n').length - 1 : Math.ceil(body.length / usualLine)
     checkEnd(text, close, label, line, line + 1 + lines)
-    blocks.push({ label, bytes: decodeUsual(body, unbroken) ?? decodeBody(body, label, line), line })
-    at = end.lastIndex
-    line += lines + 2
+    this.#at = end.lastIndex
+    this.#line += lines + 2
+    this.#used += octets ?? this.#decode(body, label, line)
+    return { label, bytes: this.#memory.subarray(start, this.#used), line }
   }
-  return blocks
+
+  /** Whatever else a body may be. */
+  #decode(body: string, label: string, line: number): number {
+    const bytes = decodeBody(body, label, line)
+    this.#memory.set(bytes, this.#used)
+    return bytes.length
+  }
 }
 
 const begin = /-----BEGIN ([A-Z0-9 ]+)-----[ \t]*(?:\r?\n|$)/y
 const end = /-----END ([A-Z0-9 ]+)-----[ \t]*(?:\r?\n|$)/y
+const usual = new Map([
+  [begin, '-----BEGIN CERTIFICATE-----\n'],
+  [end, '-----END CERTIFICATE-----\n'],
+])
 
+/** The label of the line at `at`, after which `lastIndex` is the beginning of the next one; undefined where it is another line. */
 function labelAt(boundary: RegExp, text: string, at: number): string | undefined {
+  const line = usual.get(boundary) as string
+  if (text.startsWith(line, at)) {
+    boundary.lastIndex = at + line.length
+    return 'CERTIFICATE'
+  }
   boundary.lastIndex = at
   return boundary.exec(text)?.[1]
 }
@@ -83,11 +135,30 @@ const lineEnd = (text: string, from: number) => {
   return found < 0 ? text.length : found
 }
 
-/** A body of nothing but base64 and the ends of its lines, as nearly all are; undefined where another look says what else it is. */
-function decodeUsual(body: string, unbroken: string): Uint8Array | undefined {
-  if (unbroken === '' || body.startsWith('\n') || body.includes('\n\n')) return undefined
-  return decodeBase64(unbroken)
+/** 64 characters and a line feed. */
+const usualLine = 65
+
+/**
+ * A body as nearly all are, in lines of 64 characters: decoded into `memory` at `at`; undefined where another look says what it is.
+ *
+ * `Buffer` skips what is no base64, line feeds among it. It has found nothing else if as many octets come out as the characters make: it reads
+ * base64url too, and ignores pad bits, which is looked at here. Characters beyond ASCII it takes for their low octets: this is for text without any.
+ */
+function decodeUsual(body: string, memory: Buffer, at: number): number | undefined {
+  const lines = Math.ceil(body.length / usualLine)
+  for (let i = usualLine - 1; i < body.length - 1; i += usualLine) if (body.charCodeAt(i) !== lineFeed) return undefined
+  if (body.charCodeAt(body.length - 1) !== lineFeed) return undefined
+  const characters = body.length - lines
+  const padding = body.endsWith('==\n') ? 2 : body.endsWith('=\n') ? 1 : 0
+  const octets = (characters / 4) * 3 - padding
+  if (characters % 4 !== 0 || memory.write(body, at, 'base64') !== octets) return undefined
+  if (body.includes('-') || body.includes('_')) return undefined
+  if (padding === 0) return octets
+  const last = memory.toString('base64', at + octets + padding - 3, at + octets)
+  return body.endsWith(`${last}\n`) ? octets : undefined
 }
+
+const lineFeed = 0x0a
 
 function decodeBody(body: string, label: string, line: number): Uint8Array {
   if (body.includes(':')) throw new PemError(`${label} has encapsulated headers; certificates have none`, line)

@@ -174,11 +174,11 @@ export async function createConstrained(root, names, subtrees) {
 
 /** Any number of CA certificates with a name and key identifiers of their own. */
 export async function createAnchors(count) {
-  const placeholder = 'Tenant 00000'
+  const placeholder = 'Tenant authority 00000'
   const authority = await createTestAuthority({ subject: `CN=${placeholder},OU=Client certificates,O=Acme GmbH,C=DE` })
   const { tbs } = split(authority.certificate.der)
   const keyIdentifier = tbs.indexOf(Buffer.from('0603551d0e', 'hex')) + 9
-  const name = (n) => `Tenant ${String(n).padStart(5, '0')}`
+  const name = (n) => `Tenant authority ${String(n).padStart(5, '0')}`
   return writtenOver(authority.certificate.der, authority.key.pem, count, [
     { was: placeholder, becomes: name },
     {

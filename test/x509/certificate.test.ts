@@ -392,3 +392,21 @@ describe('what was checked cannot be changed', () => {
     )
   })
 })
+
+describe('a condensed certificate', () => {
+  test('says the same of itself when it is asked, and what was read then is kept', async () => {
+    const { root, issue } = await createTestPki()
+    for (const { der } of [root.certificate, (await issue()).certificate]) {
+      const [whole, condensed] = [Certificate.parse(der), Certificate.parse(der).condense()]
+      expect(condensed.subjectKey).toBe(whole.subject.comparisonKey)
+      for (const name of Object.keys(Object.getOwnPropertyDescriptors(Certificate.prototype))) {
+        if (['constructor', 'condense'].includes(name)) continue
+        const field = name as Exclude<keyof Certificate, 'condense'>
+        expect({ [name]: condensed[field] }).toEqual({ [name]: whole[field] })
+      }
+      expect([condensed.notBefore, condensed.notAfter]).toEqual([whole.notBefore, whole.notAfter])
+      expect(condensed.publicKey).toBe(condensed.publicKey)
+      expect(condensed.subject.toString()).toBe(whole.subject.toString())
+    }
+  })
+})

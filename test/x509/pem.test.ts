@@ -136,6 +136,36 @@ describe('PEM (RFC 7468 §3)', () => {
     )
   })
 
+  test('a body says its octets in one way: whatever is changed in it, what is read is what encoding gives', () => {
+    const change = fc.record({ at: fc.nat(), to: fc.constantFrom(...'AB/+-_=:\n\r \0é\u0141') })
+    const octets = fc.uint8Array({ minLength: 1, maxLength: 200 })
+    fc.assert(
+      fc.property(octets, fc.array(change, { minLength: 1, maxLength: 3 }), fc.boolean(), (given, changes, inserts) => {
+        const written = formatPem('CERTIFICATE', given).split('\n').slice(1, -2).join('\n').split('')
+        for (const { at, to } of changes) written.splice(at % written.length, inserts ? 0 : 1, to)
+        const text = `${begin}\n${written.join('')}\n${end}\n`
+        if (reasonAgainst(text) !== undefined) return
+        const read = Buffer.from(parsePem(text)[0]?.bytes ?? [])
+        expect(read.toString('base64')).toBe(
+          written
+            .join('')
+            .replace(/[ \t]*\r?\n/g, '')
+            .trimEnd(),
+        )
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  test('blocks of one text are kept apart from everything else, side by side, if asked for', () => {
+    const apart = parsePem(pem + pem, { apart: true }).map(({ bytes }) => bytes)
+    const [first, second] = apart as [Uint8Array, Uint8Array]
+    expect(first.buffer).toBe(second.buffer)
+    expect(second.byteOffset).toBe(first.byteOffset + first.length)
+    expect(first.buffer.byteLength).toBeLessThan(2 * pem.length)
+    expect(apart.map((octets) => [...octets])).toEqual([[...bytes], [...bytes]])
+  })
+
   test('base64 has one spelling: what decodes is what encoding gives', () => {
     const unit = fc.constantFrom(...'ABab01+/-_= \n')
     fc.assert(
