@@ -35,7 +35,8 @@ export interface ClientCertErrorDetails {
   }
   ERR_CLIENT_CERT_RUNTIME: { runtime: string; reason: string }
   ERR_CLIENT_CERT_NOT_READY: { reason: string }
-  ERR_CLIENT_CERT_INTERNAL: { stage: string }
+  /** `ofApplication`: whether it was a function of the application that failed; absent where it was one of ours. */
+  ERR_CLIENT_CERT_INTERNAL: { stage: string; ofApplication?: 'yes' | 'perhaps' }
 }
 
 /** Why a request has no certificate, as far as the server can see it. */

@@ -183,6 +183,18 @@ export function deny<C extends ClientCertErrorCode>(
   return new ClientCertError(code, detail, options)
 }
 
+/**
+ * A refusal stays what it is; whatever else was thrown is an internal error, which refuses.
+ *
+ * @param stage what was being done, for the operator
+ * @param ofApplication whether it was a function of the application that threw
+ */
+export function asInternal(thrown: unknown, stage: string, ofApplication?: 'yes' | 'perhaps'): AnyClientCertError {
+  if (isClientCertError(thrown)) return thrown
+  const detail = ofApplication === undefined ? { stage } : { stage, ofApplication }
+  return deny('ERR_CLIENT_CERT_INTERNAL', detail, { cause: thrown })
+}
+
 /** The same refusal with another answer to the client. */
 export function withAnswer(error: AnyClientCertError, overrides: AnswerOverrides): AnyClientCertError {
   const options = { depth: error.depth, ...overrides, ...('cause' in error ? { cause: error.cause } : {}) }

@@ -165,15 +165,15 @@ function sentenceFor(error: Refusal): string {
         ? error.detail.reason
         : `${error.detail.reason} — wait for authenticator.ready() before listening`
     case 'ERR_CLIENT_CERT_INTERNAL':
-      return internal(error.detail.stage, quote(describeCause(error.cause)))
+      return internal(error.detail, quote(describeCause(error.cause)))
   }
 }
 
 /** Functions that applications write are theirs to mend. */
-function internal(stage: string, cause: string): string {
-  if (stage === 'resolve()') return `resolve() threw, which refuses: ${cause} — mend it, or what it asks`
-  if (stage.startsWith('the revocation checker '))
-    return `${stage} threw, which refuses: ${cause} — mend it; if it is one of this package, please report it`
+function internal({ stage, ofApplication }: ClientCertErrorDetails['ERR_CLIENT_CERT_INTERNAL'], cause: string): string {
+  if (ofApplication === 'yes') return `${stage} failed, which refuses: ${cause} — mend it, or what it asks`
+  if (ofApplication === 'perhaps')
+    return `${stage} failed, which refuses: ${cause} — mend it; if it is one of this package, please report it`
   return `unexpected error in ${stage}, refused: ${cause} — this is a bug: please report it`
 }
 

@@ -75,6 +75,10 @@ export const limits = {
   documentDepth: 64,
   /** Milliseconds for which a connection at the door, or an open one, waits for its decision. Node gives a whole handshake 120,000. */
   connectionDecisionMilliseconds: 10_000,
+  /** Milliseconds for which a source, or a gate of it, is waited for: as long as for `resolve`. Those of this package answer at once. */
+  sourceMilliseconds: 10_000,
+  /** Milliseconds for which a revocation checker is waited for. Ours keep to their own deadlines; Node gives a handshake as long. */
+  revocationMilliseconds: 120_000,
   /** Decisions a candidate policy is asked about at once, those that wait included. What comes meanwhile is counted and passed over. */
   candidateDecisions: 64,
   /** Identities that are remembered to be decided about differently by a candidate: as many as accepted certificates. 1 KB each. */

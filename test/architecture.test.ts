@@ -50,6 +50,7 @@ const roomMates: Record<string, string> = {
   'group-by.ts': 'errors',
   'lru-map.ts': 'errors',
   'refresher.ts': 'errors',
+  'deadline.ts': 'errors',
   'description.ts': 'errors',
   'shared.ts': 'errors',
   'moment.ts': 'errors',

@@ -9,6 +9,7 @@ import type {
 } from '../src/details.js'
 import {
   type AnyClientCertError,
+  asInternal,
   ClientCertConfigError,
   ClientCertError,
   type ClientCertErrorCode,
@@ -261,10 +262,11 @@ describe('the sentence for the operator', () => {
   })
 
   test('what the application wrote is the application’s to mend', () => {
-    const helpOf = (stage: string) => deny('ERR_CLIENT_CERT_INTERNAL', { stage }, { cause: new Error('down') }).help
-    expect(helpOf('resolve()')).toBe('resolve() threw, which refuses: "Error: down" — mend it, or what it asks')
-    expect(helpOf('the revocation checker "our database"')).toBe(
-      'the revocation checker "our database" threw, which refuses: "Error: down" — mend it; if it is one of this package, please report it',
+    const helpOf = (stage: string, ofApplication: 'yes' | 'perhaps') =>
+      asInternal(new Error('down'), stage, ofApplication).help
+    expect(helpOf('resolve()', 'yes')).toBe('resolve() failed, which refuses: "Error: down" — mend it, or what it asks')
+    expect(helpOf('the revocation checker "our database"', 'perhaps')).toBe(
+      'the revocation checker "our database" failed, which refuses: "Error: down" — mend it; if it is one of this package, please report it',
     )
   })
 

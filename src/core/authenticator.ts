@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { type AnyClientCertError, deny, isClientCertError, withAnswer } from '../errors.js'
+import { type AnyClientCertError, asInternal, deny, isClientCertError, withAnswer } from '../errors.js'
 import { type ClientIdentity, type Principal, toIdentity } from '../identity/identity.js'
 import { Ledger } from '../ledger/ledger.js'
 import { daysLeftInUse, rotationReport } from '../ledger/rotation-report.js'
@@ -26,6 +26,7 @@ import { acceptance, refusal } from './make-decision.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
 import { type KnownPrincipal, onlyName } from './principal.js'
+import { readRequest } from './read-request.js'
 import {
   askingFor,
   beginTrace,
@@ -109,7 +110,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       authentication.path.settle()
       return authentication
     } catch (thrown) {
-      const error = isClientCertError(thrown) ? thrown : internalError(thrown)
+      const error = asRefusal(thrown)
       trace.authentication = performance.now() - trace.begun
       tell(refusal(error, { at, enforced: true }), enforcing, undefined, factsOf(trace, at))
       return error
@@ -282,7 +283,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     reporting: Reporting,
     trace: Trace,
   ): Decision {
-    const error = isClientCertError(thrown) ? thrown : internalError(thrown)
+    const error = asRefusal(thrown)
     const decision = refusal(error, { at, enforced: reporting.enforced, outcome: trace.outcome })
     tell(decision, reporting, request, factsOf(trace, at))
     candidate?.follow(decision, undefined, reading, at, request)
@@ -294,7 +295,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
   }
 
   const decideRequest: AuthenticatorInternals[typeof internals]['decide'] = (request, reporting) =>
-    decide((at) => source.read(request, at), request, reporting)
+    decide((at) => readRequest(source, request, at), request, reporting)
 
   const checkRule = (rule: Rule) => checkRuleBinding(rule, settings.trust.current())
   // Another CA may come with a reload.
@@ -370,6 +371,4 @@ const promised = (decision: Decision | Promise<Decision>): Promise<Decision> => 
 /** How often a request is decided about anew when what it was decided with changes meanwhile. */
 const attempts = 3
 
-function internalError(cause: unknown): AnyClientCertError {
-  return deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'deciding about a request' }, { cause })
-}
+const asRefusal = (thrown: unknown): AnyClientCertError => asInternal(thrown, 'deciding about a request')

@@ -1,10 +1,4 @@
-import {
-  type AnyClientCertError,
-  ClientCertConfigError,
-  deny,
-  isClientCertError,
-  refuseUnknownOptions,
-} from '../errors.js'
+import { type AnyClientCertError, asInternal, ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { momentOf } from '../moment.js'
 import { isFailed, type RuleOutcome } from '../rules/outcome.js'
@@ -219,5 +213,4 @@ function ask(
   }
 }
 
-const asRefusal = (error: unknown): AnyClientCertError =>
-  isClientCertError(error) ? error : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'a guard' }, { cause: error })
+const asRefusal = (error: unknown): AnyClientCertError => asInternal(error, 'a guard')

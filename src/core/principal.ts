@@ -1,4 +1,5 @@
-import { type AnyClientCertError, deny, isClientCertError } from '../errors.js'
+import { inTime } from '../deadline.js'
+import { type AnyClientCertError, asInternal, deny } from '../errors.js'
 import type { ClientIdentity, Principal } from '../identity/identity.js'
 import { LruMap } from '../lru-map.js'
 import { normalizeMailbox, normalizeUri } from '../rules/alternative-name-matchers.js'
@@ -29,6 +30,7 @@ export const principalSources: { readonly [S in PrincipalSource]: (identity: Cli
 
 /** Milliseconds until a `resolve` that does not answer is given up: the request is refused as an internal error. */
 const resolveMilliseconds = 10_000
+const late = () => new Error(`it has not answered in ${resolveMilliseconds} ms`)
 const principals = 10_000
 
 /**
@@ -82,26 +84,11 @@ export class PrincipalMemory {
   /** What goes wrong in the application's own function is not a bug of ours. */
   async #answer(identity: ClientIdentity): Promise<Principal | undefined> {
     try {
-      return await withinTime(this.#resolve(identity))
-    } catch (cause) {
-      throw isClientCertError(cause) ? cause : deny('ERR_CLIENT_CERT_INTERNAL', { stage: 'resolve()' }, { cause })
+      const answer = this.#resolve(identity)
+      return isThenable(answer) ? await inTime(answer, resolveMilliseconds, late) : answer
+    } catch (thrown) {
+      throw asInternal(thrown, 'resolve()', 'yes')
     }
-  }
-}
-
-async function withinTime<T>(answer: T | Promise<T>): Promise<T> {
-  if (!isThenable(answer)) return answer
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`resolve() did not answer in ${resolveMilliseconds} ms`)),
-      resolveMilliseconds,
-    )
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

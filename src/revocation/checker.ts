@@ -1,9 +1,12 @@
+import { inTime } from '../deadline.js'
 import { type Description, descriptionOf } from '../description.js'
-import { type AnyClientCertError, ClientCertError, deny, isClientCertError } from '../errors.js'
+import { type AnyClientCertError, asInternal, ClientCertError, deny } from '../errors.js'
 import { quote } from '../help.js'
+import { limits } from '../limits.js'
 import type { CertificationPath } from '../path/certification-path.js'
 import type { ResolvedProfile } from '../path/profile.js'
 import type { IssuerPool } from '../path/verified-paths.js'
+import { isThenable } from '../thenable.js'
 import type { Certificate } from '../x509/certificate.js'
 
 /** What a checker learned about a whole path. */
@@ -104,6 +107,8 @@ export async function firstUnrevoked(
   }
 }
 
+const late = () => new Error(`it has not answered in ${limits.revocationMilliseconds} ms`)
+
 /** What a checker throws carries its name: it may be the application's own. */
 async function answerOf(
   checker: RevocationChecker,
@@ -112,14 +117,10 @@ async function answerOf(
   context: RevocationContext,
 ): Promise<RevocationStatus> {
   try {
-    return await checker.check(path, at, context)
-  } catch (cause) {
-    if (isClientCertError(cause)) throw cause
-    throw deny(
-      'ERR_CLIENT_CERT_INTERNAL',
-      { stage: `the revocation checker ${quote(String(checker.name))}` },
-      { cause },
-    )
+    const answer = checker.check(path, at, context)
+    return isThenable(answer) ? await inTime(answer, limits.revocationMilliseconds, late) : answer
+  } catch (thrown) {
+    throw asInternal(thrown, `the revocation checker ${quote(String(checker.name))}`, 'perhaps')
   }
 }
 

@@ -1,3 +1,4 @@
+import { inTime } from '../deadline.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
 import { textOf } from '../stack.js'
@@ -50,9 +51,9 @@ export function custom(
       try {
         // A rule whose answer is remembered for other requests must not see this one.
         const answer: unknown = holds(identity, isOfIdentity ? undefined : request)
-        return judgeAnswer(description, isThenable(answer) ? await withTimeout(answer, timeout) : answer)
+        return judgeAnswer(description, isThenable(answer) ? await inTime(answer, timeout, () => timedOut) : answer)
       } catch (error) {
-        return broken(description, 'threw', textOf(error))
+        return error === timedOut ? broken(description, 'timed-out') : broken(description, 'threw', textOf(error))
       }
     },
   })
@@ -63,18 +64,5 @@ const timedOut = Symbol('timed out')
 function judgeAnswer(rule: string, answer: unknown): RuleOutcome {
   if (answer === true) return held(rule)
   if (answer === false) return broken(rule, 'did-not-hold')
-  if (answer === timedOut) return broken(rule, 'timed-out')
   return broken(rule, 'not-true', answer === null ? 'null' : `a value of type ${typeof answer}`)
-}
-
-async function withTimeout(answer: PromiseLike<unknown>, milliseconds: number): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<symbol>((resolve) => {
-    timer = setTimeout(resolve, milliseconds, timedOut)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

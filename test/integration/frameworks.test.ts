@@ -565,7 +565,7 @@ for (const framework of frameworks) {
         const ask = await serve(framework, { mounts: [{ authenticator: auth }] })
         expect((await ask(alice)).status).toBe(500)
         expect(lines).toEqual([
-          'mtls-identity ERR_CLIENT_CERT_INTERNAL: resolve() threw, which refuses: "Error: database" — mend it, or what it asks',
+          'mtls-identity ERR_CLIENT_CERT_INTERNAL: resolve() failed, which refuses: "Error: database" — mend it, or what it asks',
         ])
       })
 

@@ -148,7 +148,7 @@ describe('what a checker answers', () => {
       500,
     ])
     expect(decision.outcome === 'refused' && decision.error.help).toMatch(
-      /^the revocation checker "mine" threw, which refuses: /,
+      /^the revocation checker "mine" failed, which refuses: /,
     )
   })
 

@@ -1,0 +1,31 @@
+import { inTime } from '../deadline.js'
+import { asInternal } from '../errors.js'
+import { quote } from '../help.js'
+import { limits } from '../limits.js'
+import type { AnyRequest, CertificateSource, Reading } from '../source/source.js'
+import { isThenable } from '../thenable.js'
+
+/**
+ * What the source finds on a request. It, or a gate in it, may be the application's own: what it throws refuses under its name, and so does
+ * an answer that does not come.
+ */
+export function readRequest(source: CertificateSource, request: AnyRequest, at: number): Reading | Promise<Reading> {
+  try {
+    const reading = source.read(request, at)
+    return isThenable(reading) ? waitFor(reading, source) : reading
+  } catch (thrown) {
+    throw refusalBy(source, thrown)
+  }
+}
+
+async function waitFor(reading: Promise<Reading>, source: CertificateSource): Promise<Reading> {
+  const milliseconds = limits.sourceMilliseconds
+  try {
+    return await inTime(reading, milliseconds, () => new Error(`it has not answered in ${milliseconds} ms`))
+  } catch (thrown) {
+    throw refusalBy(source, thrown)
+  }
+}
+
+const refusalBy = (source: CertificateSource, thrown: unknown) =>
+  asInternal(thrown, `the source ${quote(String(source.name))}`, 'perhaps')
