@@ -1,8 +1,12 @@
+import { whenRejected } from './thenable.js'
+
 /** What the authenticator's clock says, in milliseconds since 1970. Throws where that is no time: nothing can be decided then. */
 export function momentOf({ now }: { readonly now: () => number }): number {
   const at: unknown = now()
-  if (typeof at !== 'number' || !(Math.abs(at) <= lastMilliseconds)) throw new RangeError('now() returned no time')
-  return at
+  if (typeof at === 'number' && Math.abs(at) <= lastMilliseconds) return at
+  // A promise of a time is none; that it is rejected must not end the process.
+  whenRejected(at, () => {})
+  throw new RangeError('now() returned no time')
 }
 
 /** The same for what decides about nobody: NaN where the clock gives no time. A clock that fails denies every request; it is not reported here. */

@@ -12,6 +12,7 @@ import type { CrlSettings } from './crl-options.js'
 import { know } from './crl-reader.js'
 import { createDocumentFetcher, type DocumentFetcher, FetchError } from './document-fetcher.js'
 import { publish } from './events.js'
+import { caFix } from './fetch-error.js'
 import { halvesOf, type SentenceHalves } from './sentence-halves.js'
 
 /** One address, and when it is asked again. */
@@ -209,9 +210,7 @@ export class CrlDownloads {
 }
 
 const fixFor = ({ failure }: FetchError) =>
-  failure === 'tls'
-    ? 'is it the right server? crl({ ca }) says who vouches for it, where no public CA does'
-    : 'make it reachable from here, or crl({ files })'
+  failure === 'tls' ? caFix('crl') : 'make it reachable from here, or crl({ files })'
 
 const isDue = ({ dueAt, neededAt }: Download, at: number) => !(Math.min(dueAt, neededAt) > at)
 

@@ -81,3 +81,7 @@ export class FetchError extends Error {
     this.detail = Object.freeze({ url: quoted, reason, ...facts })
   }
 }
+
+/** What to do where no public CA vouches for the server: `checker` has an option for it. */
+export const caFix = (checker: 'crl' | 'ocsp'): string =>
+  `is it the right server? ${checker}({ ca }) says who vouches for it, where no public CA does`

@@ -21,7 +21,7 @@ import { publish, revocationChannel } from './events.js'
 import { isFinal, judgeOcspResponse, type OcspAnswer } from './ocsp-answer.js'
 import { OcspMemory, type RememberedAnswer } from './ocsp-memory.js'
 import { describeOcsp, type OcspOptions, type OcspSettings, resolveOcspOptions } from './ocsp-options.js'
-import { delegateIs, nobodyToAsk, notKnown, replayed, sentenceFor, wasClosed } from './ocsp-sentence.js'
+import { delegateIs, nobodyToAsk, notFetched, notKnown, replayed, sentenceFor, wasClosed } from './ocsp-sentence.js'
 import { factAndFix } from './sentence-halves.js'
 
 export type { OcspIssuer, OcspOptions } from './ocsp-options.js'
@@ -177,7 +177,7 @@ class OcspChecker implements ManagedChecker {
       } catch (error) {
         if (this.#closing.signal.aborted) return { reason: wasClosed }
         if (!(error instanceof FetchError)) throw error
-        outcome = { reason: `OCSP: ${error.message}`, passing: error.failure === 'busy' }
+        outcome = { reason: notFetched(error), passing: error.failure === 'busy' }
       }
     }
     return outcome

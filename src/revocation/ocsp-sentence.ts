@@ -1,6 +1,7 @@
 import { shownUrl } from '../description.js'
 import { quote } from '../help.js'
 import type { CertificateStatus } from './certificate-status.js'
+import { caFix, type FetchError } from './fetch-error.js'
 import type { OcspFlaw } from './ocsp-answer.js'
 
 /** What an operator can do about a response that says nothing. */
@@ -42,6 +43,11 @@ export const nobodyToAsk = (issuer: string): string =>
 export function delegateIs(url: string, delegate: string, status: CertificateStatus): string {
   const what = status.status === 'unknown' ? `of unknown status (${status.reason})` : status.status
   return `OCSP responder ${quote(shownUrl(url))}: its delegate ${quote(delegate)} is ${what} — have the CA certify another one`
+}
+
+export function notFetched({ message, failure }: FetchError): string {
+  const hasFix = failure !== 'tls' || message.includes(' — ')
+  return `OCSP: ${message}${hasFix ? '' : ` — ${caFix('ocsp')}`}`
 }
 
 export const wasClosed = 'the OCSP checker was closed'

@@ -253,6 +253,21 @@ describe('time', () => {
     })
   }
 
+  test('a clock that gives a promise which is rejected denies, and does not end the process', async () => {
+    const unhandled: unknown[] = []
+    const note = (reason: unknown) => unhandled.push(reason)
+    process.on('unhandledRejection', note)
+    try {
+      const now = () => Promise.reject(new Error('no clock')) as never
+      const { auth } = make({ now })
+      expect(await auth.authenticateChain(presented(alice))).toMatchObject({ outcome: 'refused' })
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      expect(unhandled).toEqual([])
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+  })
+
   test('a clock that breaks denies who was accepted, and heals', async () => {
     const { decide, clock } = make()
     expect(await decide()).toBe('alice')

@@ -343,6 +343,11 @@ describe('answers', () => {
   test.each<[string, Uint8Array | Error, string]>([
     ['unreachable', down, 'OCSP: "http://ocsp.test/" was not fetched: connection refused'],
     [
+      'vouched for by nobody we know',
+      new FetchError('tls', responderUrl, 'self-signed certificate'),
+      'OCSP: "http://ocsp.test/" was not fetched: self-signed certificate — is it the right server? ocsp({ ca }) says who vouches for it, where no public CA does',
+    ],
+    [
       'an error status',
       errorResponse(6),
       'OCSP responder "http://ocsp.test/": it answered unauthorized — it does not answer for this issuer: is it the right responder?',
