@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { hasDecision, identityOf } from '../core/guard.js'
 import { ClientCertConfigError, refuseUnknownOptions } from '../errors.js'
 import type { ClientIdentity } from '../identity/identity.js'
+import { quietly } from '../quietly.js'
 import type { AnyRequest } from '../source/source.js'
 
 /** Why a token does not go with a client. */
@@ -38,6 +39,11 @@ export interface BoundTokenOptions<Carrier> {
   claims?: (carrier: Carrier) => unknown
   /** `false`: a token that is bound to nobody passes. Default true. */
   required?: boolean
+  /**
+   * Hears of every refusal, for the log: `'another-certificate'` is what a stolen token looks like, and `'no-token'` that there were no claims.
+   * Whatever it does, the request stays refused.
+   */
+  onRefused?: (failure: ConfirmationFailure | 'no-token', carrier: Carrier) => void
 }
 
 /** What this module needs of an Express request. */
@@ -57,10 +63,10 @@ export interface TokenContext {
  * §3). Everybody else gets 401 with `invalid_token`. It does not verify the token: it reads what was verified.
  *
  * @example
- * app.use(clientCert({ authenticator }), auth({ issuerBaseURL, audience }), requireBoundToken())
+ * app.use(clientCert({ authenticator }), auth({ issuerBaseURL, audience }), requireBoundToken({ onRefused: (failure, { ip }) => log.warn({ failure, ip }) }))
  */
 export function requireBoundToken(options: BoundTokenOptions<TokenRequest> = {}) {
-  const { claims = claimsOfRequest, required } = digest(options)
+  const { claims = claimsOfRequest, required, onRefused } = digest(options)
   return function requireBoundToken(request: TokenRequest, response: unknown, next: (error?: unknown) => void): void {
     let refusal: Refusal | ClientCertConfigError | undefined
     try {
@@ -71,32 +77,45 @@ export function requireBoundToken(options: BoundTokenOptions<TokenRequest> = {})
     }
     if (refusal === undefined) next()
     else if (refusal instanceof ClientCertConfigError) next(refusal)
-    else (response as ServerResponse).writeHead(401, refusal.headers).end(refusal.body)
+    else {
+      const { failure, headers, body } = refusal
+      quietly(() => onRefused?.(failure, request))
+      ;(response as ServerResponse).writeHead(401, headers).end(body)
+    }
   }
 }
 
 /** The same for Koa. */
 export function requireBoundTokenKoa(options: BoundTokenOptions<TokenContext> = {}) {
-  const { claims = claimsOfContext, required } = digest(options)
+  const { claims = claimsOfContext, required, onRefused } = digest(options)
   return async function requireBoundToken(context: TokenContext, next: () => Promise<unknown>): Promise<unknown> {
     const refusal = refusalOf(context.req, claims(context), required)
     if (refusal === undefined) return next()
     if (refusal instanceof ClientCertConfigError) throw refusal
+    const { failure, headers, body } = refusal
+    quietly(() => onRefused?.(failure, context))
     context.status = 401
-    context.set(refusal.headers)
-    context.body = refusal.body
+    context.set(headers)
+    context.body = body
     return undefined
   }
 }
 
-function digest<C>(options: BoundTokenOptions<C>): { claims: BoundTokenOptions<C>['claims']; required: boolean } {
-  refuseUnknownOptions('requireBoundToken', options, ['claims', 'required'])
-  const { claims, required = true } = options
-  if ('claims' in options && typeof claims !== 'function') {
-    throw new ClientCertConfigError(`requireBoundToken: claims is a function of the request, got ${typeof claims}`)
+interface Digested<C> {
+  claims: BoundTokenOptions<C>['claims']
+  required: boolean
+  onRefused: BoundTokenOptions<C>['onRefused']
+}
+
+function digest<C>(options: BoundTokenOptions<C>): Digested<C> {
+  refuseUnknownOptions('requireBoundToken', options, ['claims', 'required', 'onRefused'])
+  const { claims, required = true, onRefused } = options
+  for (const name of ['claims', 'onRefused'] as const) {
+    if (!(name in options) || typeof options[name] === 'function') continue
+    throw new ClientCertConfigError(`requireBoundToken: ${name} is a function, got ${typeof options[name]}`)
   }
   if (typeof required !== 'boolean') throw new ClientCertConfigError('requireBoundToken: required is true or false')
-  return { claims, required }
+  return { claims, required, onRefused }
 }
 
 function claimsOfRequest({ auth, user }: TokenRequest): unknown {
@@ -107,6 +126,7 @@ function claimsOfRequest({ auth, user }: TokenRequest): unknown {
 const claimsOfContext = ({ state }: TokenContext): unknown => state.user
 
 interface Refusal {
+  readonly failure: ConfirmationFailure | 'no-token'
   readonly headers: Record<string, string>
   readonly body: string
 }
@@ -122,12 +142,12 @@ function refusalOf(
     )
   }
   // RFC 6750 §3.1: without any authentication information, no error code.
-  if (claims === undefined || claims === null) return required ? refusal('Bearer', 'a token is required') : undefined
+  if (claims === undefined || claims === null)
+    return required ? refusal('no-token', 'Bearer', 'a token is required') : undefined
   const failure = confirmationFailure(claims, identityOf(request), required)
-  return (
-    failure &&
-    refusal(`Bearer error="invalid_token", error_description="${descriptions[failure]}"`, descriptions[failure])
-  )
+  if (failure === undefined) return undefined
+  const description = descriptions[failure]
+  return refusal(failure, `Bearer error="invalid_token", error_description="${description}"`, description)
 }
 
 /** Says nothing of the certificate, nor of the token. */
@@ -138,8 +158,9 @@ const descriptions: { readonly [F in ConfirmationFailure]: string } = {
   malformed: 'the confirmation of the token is malformed',
 }
 
-function refusal(challenge: string, title: string): Refusal {
+function refusal(failure: Refusal['failure'], challenge: string, title: string): Refusal {
   return {
+    failure,
     headers: {
       'WWW-Authenticate': challenge,
       'Cache-Control': 'no-store',

@@ -289,13 +289,25 @@ describe('requireBoundToken', () => {
     expect(handler).not.toHaveBeenCalled()
   })
 
-  test.each([{ claim: () => 1 }, { claims: undefined }, { claims: 'auth' }, { required: 1 }])(
-    '%j is refused at construction',
-    (given) => {
-      for (const make of [requireBoundToken, requireBoundTokenKoa])
-        expect(() => make(given as never)).toThrow(/requireBoundToken/)
-    },
-  )
+  test('tells who wants to know of every refusal and of nothing else; a listener that throws changes nothing', async () => {
+    const heard: unknown[] = []
+    const onRefused = (failure: string, { url }: { url: string }) => {
+      heard.push(`${failure} ${url}`)
+      throw new Error('no disk')
+    }
+    const bound = await serve({ cnf: { 'x5t#S256': thumbprint() } }, { onRefused })
+    expect([(await bound.ask(alice)).status, heard]).toEqual([200, []])
+    expect([(await bound.ask(bob)).status, (await bound.ask()).status]).toEqual([401, 401])
+    expect((await (await serve(undefined, { onRefused })).ask(alice)).status).toBe(401)
+    expect(heard).toEqual(['another-certificate /', 'no-certificate /', 'no-token /'])
+    expect(bound.handler).toHaveBeenCalledTimes(1)
+  })
+
+  const mistakes = [{ claim: () => 1 }, { claims: undefined }, { claims: 'auth' }, { required: 1 }, { onRefused: true }]
+  test.each(mistakes)('%j is refused at construction', (given) => {
+    for (const make of [requireBoundToken, requireBoundTokenKoa])
+      expect(() => make(given as never)).toThrow(/requireBoundToken/)
+  })
 })
 
 describe('confirmationFailure', () => {
