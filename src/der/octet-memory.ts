@@ -27,10 +27,13 @@ export class OctetMemory<T> {
   }
 
   /**
-   * Remembers what `read` makes of the octets, in place of whatever had their slot; undefined where it does not. It is given a copy:
-   * what is remembered keeps nothing else alive, and changes with nothing.
+   * Remembers what `read` makes of the octets, in place of whatever had their slot; undefined where it does not. It is given a copy, so
+   * that what is remembered keeps nothing else alive.
+   *
+   * Whoever reads the same octets gets the same value, whoever's they are: it has to be frozen, and to give its octets away as copies. Where
+   * it cannot be, `read` returns undefined.
    */
-  remember(bytes: Uint8Array, start: number, end: number, read: (copy: Uint8Array) => T): T | undefined {
+  remember(bytes: Uint8Array, start: number, end: number, read: (copy: Uint8Array) => T | undefined): T | undefined {
     if (end - start > this.#longest) return undefined
     const mixed = mix(bytes, start, end)
     const slot = mixed >>> 22
@@ -41,6 +44,7 @@ export class OctetMemory<T> {
     // Not `slice`: that of a Buffer, which TLS hands us, is a view.
     const copy = new Uint8Array(bytes.subarray(start, end))
     const value = read(copy)
+    if (value === undefined) return undefined
     this.#values[slot] = value
     this.#octets[slot] = copy
     return value

@@ -3,7 +3,6 @@ import { DerError, DerReader } from '../der/reader.js'
 import { deny } from '../errors.js'
 import {
   type AlgorithmIdentifier,
-  isNull,
   type PssParameters,
   type PublicKeyFacts,
   readPssParameters,
@@ -58,7 +57,7 @@ export function checkSignedAlgorithm(certificate: Certificate, depth: number): v
 
 /** RFC 5280 §4.1.1.2, §5.1.1.2: the algorithm outside is the one that was signed, octet for octet. */
 const namesOneAlgorithm = ({ signatureAlgorithm, tbsSignature = signatureAlgorithm }: Signed): boolean =>
-  signatureAlgorithm === tbsSignature || Buffer.compare(signatureAlgorithm.der, tbsSignature.der) === 0
+  signatureAlgorithm.isWrittenAs(tbsSignature)
 
 const otherInside = 'the algorithm inside the signed part is another one'
 
@@ -154,15 +153,15 @@ function prepare(
 /** How `node:crypto` is asked; or why it is not, as text. */
 function verifyOptions(
   algorithm: SignatureAlgorithm,
-  { parameters }: AlgorithmIdentifier,
+  identifier: AlgorithmIdentifier,
   key: PublicKeyFacts,
 ): Omit<Prepared, 'keyObject'> | string {
   const { digest } = algorithm
   if (!algorithm.keyTypes.includes(key.type)) return `its issuer has a key of type ${key.type}`
-  if (algorithm.parameters === 'absent' && parameters !== undefined) return 'it has parameters'
-  if (algorithm.parameters === 'null' && parameters !== undefined && !isNull(parameters))
-    return 'its parameters are not NULL'
-  return algorithm.kind === 'pss' ? pssOptions(parameters, key) : { digest, padding: undefined }
+  const { parametersAre } = identifier
+  if (algorithm.parameters === 'absent' && parametersAre !== 'absent') return 'it has parameters'
+  if (algorithm.parameters === 'null' && parametersAre === 'other') return 'its parameters are not NULL'
+  return algorithm.kind === 'pss' ? pssOptions(identifier, key) : { digest, padding: undefined }
 }
 
 const digestOctets: ReadonlyMap<string, [name: string, octets: number]> = new Map([
@@ -172,9 +171,9 @@ const digestOctets: ReadonlyMap<string, [name: string, octets: number]> = new Ma
 ])
 
 /** RFC 4055 §3.1: one SHA-2 digest for message and mask, a salt as long as the digest, trailer field 1, the key's own restriction kept. */
-function pssOptions(parameters: Uint8Array | undefined, key: PublicKeyFacts): Omit<Prepared, 'keyObject'> | string {
-  if (parameters === undefined) return 'RSA-PSS without parameters'
-  const pss = readPss(parameters)
+function pssOptions(identifier: AlgorithmIdentifier, key: PublicKeyFacts): Omit<Prepared, 'keyObject'> | string {
+  if (identifier.parametersAre === 'absent') return 'RSA-PSS without parameters'
+  const pss = readPss(identifier)
   if (typeof pss === 'string') return pss
   const known = digestOctets.get(pss.hash)
   if (known === undefined || pss.mgfHash !== pss.hash) return 'RSA-PSS digests are not one SHA-2 digest'
@@ -187,9 +186,9 @@ function pssOptions(parameters: Uint8Array | undefined, key: PublicKeyFacts): Om
   return { digest, padding: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength } }
 }
 
-function readPss(parameters: Uint8Array): PssParameters | string {
+function readPss(identifier: AlgorithmIdentifier): PssParameters | string {
   try {
-    return readPssParameters(parameters)
+    return readPssParameters(identifier)
   } catch (error) {
     if (error instanceof DerError) return `RSA-PSS parameters: ${error.message}`
     throw error

@@ -48,7 +48,7 @@ function nextBlock(where: string, reader: PemReader): PemBlock | undefined {
   }
 }
 
-const countOfBlocks = (text: string): number => text.split('-----BEGIN ').length - 1
+const countOfBlocks = (text: string): number => text.match(/^-----BEGIN /gm)?.length ?? 0
 
 function pemFix(reason: string): string {
   if (reason.includes('PRIVATE KEY')) return `it is ${foreignLabel('PRIVATE KEY')}`

@@ -3,13 +3,59 @@ import { DerError, DerReader, explicit, Tag } from '../der/reader.js'
 import { checkElement } from '../der/well-formed.js'
 import { oid } from './oid.js'
 
-/** RFC 5280 §4.1.1.2. */
-export interface AlgorithmIdentifier {
+/** RFC 5280 §4.1.1.2. One that was read before is shared, so that nobody gets at its octets: what it gives away are copies. */
+export class AlgorithmIdentifier {
   readonly oid: string
+  readonly parametersAre: 'absent' | 'null' | 'other'
+  readonly #bytes: Uint8Array
+  readonly #start: number
+  readonly #parametersStart: number
+  readonly #end: number
+
+  /** Of a sequence that was entered and begins at `start`. */
+  constructor(sequence: DerReader, start: number) {
+    this.oid = sequence.oid()
+    this.#parametersStart = sequence.position
+    if (sequence.peek() === -1) this.parametersAre = 'absent'
+    else {
+      sequence.next()
+      checkElement(sequence)
+      this.parametersAre = sequence.tag === Tag.null ? 'null' : 'other'
+    }
+    sequence.finish()
+    this.#bytes = sequence.bytes
+    this.#start = start
+    this.#end = sequence.position
+    Object.freeze(this)
+  }
+
   /** The parameters element whole; undefined where absent. */
-  readonly parameters: Uint8Array | undefined
+  get parameters(): Uint8Array | undefined {
+    if (this.parametersAre === 'absent') return undefined
+    return new Uint8Array(this.#bytes.subarray(this.#parametersStart, this.#end))
+  }
+
   /** The AlgorithmIdentifier whole. */
-  readonly der: Uint8Array
+  get der(): Uint8Array {
+    return new Uint8Array(this.#bytes.subarray(this.#start, this.#end))
+  }
+
+  /** Reads the parameters, which must hold exactly the element that `read` reads. */
+  readParameters<T>(read: (reader: DerReader) => T): T {
+    const reader = new DerReader(this.#bytes, this.#parametersStart, this.#end)
+    const value = read(reader)
+    reader.finish()
+    return value
+  }
+
+  /** The same octets. */
+  isWrittenAs(other: AlgorithmIdentifier): boolean {
+    if (this === other) return true
+    const length = this.#end - this.#start
+    if (other.#end - other.#start !== length) return false
+    for (let i = 0; i < length; i++) if (this.#bytes[this.#start + i] !== other.#bytes[other.#start + i]) return false
+    return true
+  }
 }
 
 /** A service reads the same few again and again, two or three in each certificate. */
@@ -21,26 +67,11 @@ export function readAlgorithmIdentifier(reader: DerReader): AlgorithmIdentifier 
   const { bytes, end } = reader
   const remembered = known.recall(bytes, from, end)
   if (remembered !== undefined) return remembered
-  const algorithm = readParts(reader.inside(), bytes.subarray(from, end))
-  return known.remember(bytes, from, end, (copy) => readParts(new DerReader(copy).enter(), copy)) ?? algorithm
+  const algorithm = new AlgorithmIdentifier(reader.inside(), from)
+  return (
+    known.remember(bytes, from, end, (copy) => new AlgorithmIdentifier(new DerReader(copy).enter(), 0)) ?? algorithm
+  )
 }
-
-function readParts(sequence: DerReader, der: Uint8Array): AlgorithmIdentifier {
-  const identifier = sequence.oid()
-  const parametersFrom = sequence.position
-  const hasParameters = sequence.peek() !== -1
-  if (hasParameters) {
-    sequence.next()
-    checkElement(sequence)
-  }
-  sequence.finish()
-  const parameters = hasParameters ? sequence.bytes.subarray(parametersFrom, sequence.end) : undefined
-  return Object.freeze({ oid: identifier, parameters, der })
-}
-
-/** NULL parameters: two octets. */
-export const isNull = (parameters: Uint8Array | undefined): boolean =>
-  parameters !== undefined && parameters.length === 2 && parameters[0] === Tag.null && parameters[1] === 0
 
 /** What a SubjectPublicKeyInfo holds, as far as deciding about it needs. No key is made of it here. */
 export type PublicKeyFacts =
@@ -101,35 +132,36 @@ export class SubjectPublicKeyInfo {
 
 /** Of the key in `bytes[start..end)`, whose SubjectPublicKeyInfo begins at `at`. */
 function publicKeyFacts(
-  { oid: type, parameters }: AlgorithmIdentifier,
+  algorithm: AlgorithmIdentifier,
   bytes: Uint8Array,
   start: number,
   end: number,
   at: number,
 ): PublicKeyFacts {
+  const { oid: type, parametersAre } = algorithm
   switch (type) {
     case oid.rsaEncryption:
       // RFC 3279 §2.3.1: the parameters MUST be NULL.
-      if (!isNull(parameters)) throw new DerError('RSA key parameters are not NULL', at)
+      if (parametersAre !== 'null') throw new DerError('RSA key parameters are not NULL', at)
       return { type: 'RSA', ...readRsaKey(new DerReader(bytes, start, end)) }
     case oid.rsassaPss:
       return {
         type: 'RSA-PSS',
         ...readRsaKey(new DerReader(bytes, start, end)),
-        pss: parameters === undefined ? undefined : offsetAt(at, () => readPssParameters(parameters)),
+        pss: parametersAre === 'absent' ? undefined : offsetAt(at, () => readPssParameters(algorithm)),
       }
     case oid.ecPublicKey:
-      return readEcKey(parameters, bytes[start], end - start, at)
+      return readEcKey(algorithm, bytes[start], end - start, at)
     case oid.ed25519:
-      return fixedKey('Ed25519', parameters, end - start, 32, at)
+      return fixedKey('Ed25519', algorithm, end - start, 32, at)
     case oid.ed448:
-      return fixedKey('Ed448', parameters, end - start, 57, at)
+      return fixedKey('Ed448', algorithm, end - start, 57, at)
     case oid.mlDsa44:
-      return fixedKey('ML-DSA-44', parameters, end - start, 1312, at)
+      return fixedKey('ML-DSA-44', algorithm, end - start, 1312, at)
     case oid.mlDsa65:
-      return fixedKey('ML-DSA-65', parameters, end - start, 1952, at)
+      return fixedKey('ML-DSA-65', algorithm, end - start, 1952, at)
     case oid.mlDsa87:
-      return fixedKey('ML-DSA-87', parameters, end - start, 2592, at)
+      return fixedKey('ML-DSA-87', algorithm, end - start, 2592, at)
     case oid.dsa:
       return { type: 'DSA' }
     default:
@@ -151,12 +183,12 @@ type FixedKeyType = 'Ed25519' | 'Ed448' | 'ML-DSA-44' | 'ML-DSA-65' | 'ML-DSA-87
 /** RFC 8410 §3, RFC 9881 §4: no parameters, a key of one length. */
 function fixedKey(
   type: FixedKeyType,
-  parameters: Uint8Array | undefined,
+  { parametersAre }: AlgorithmIdentifier,
   octets: number,
   expected: number,
   at: number,
 ): PublicKeyFacts {
-  if (parameters !== undefined) throw new DerError(`${type} key has parameters`, at)
+  if (parametersAre !== 'absent') throw new DerError(`${type} key has parameters`, at)
   if (octets !== expected) throw new DerError(`${type} key has a wrong length`, at)
   return { type }
 }
@@ -199,21 +231,26 @@ const namedCurves: ReadonlyMap<string, { octets: number; facts: PublicKeyFacts }
 
 /** RFC 5480 §2.1.1, §2.2: of the point its first octet and its length. */
 function readEcKey(
-  parameters: Uint8Array | undefined,
+  algorithm: AlgorithmIdentifier,
   form: number | undefined,
   length: number,
   at: number,
 ): PublicKeyFacts {
-  if (parameters === undefined) throw new DerError('EC key has no parameters', at)
-  if (parameters[0] !== Tag.oid) return { type: 'EC', curve: undefined }
-  const curve = offsetAt(at, () => new DerReader(parameters).oid())
-  const known = namedCurves.get(curve)
+  if (algorithm.parametersAre === 'absent') throw new DerError('EC key has no parameters', at)
+  const curve = offsetAt(at, () => algorithm.readParameters(readNamedCurve))
+  const known = curve === undefined ? undefined : namedCurves.get(curve)
   if (known === undefined) return { type: 'EC', curve }
   // SEC 1 §2.3.3: 04 and two coordinates, or 02/03 and one. Infinity (00) and the hybrid forms are refused.
   const isUncompressed = form === 4 && length === 1 + 2 * known.octets
   const isCompressed = (form === 2 || form === 3) && length === 1 + known.octets
   if (!isUncompressed && !isCompressed) throw new DerError('EC point is malformed', at)
   return known.facts
+}
+
+function readNamedCurve(parameters: DerReader): string | undefined {
+  if (parameters.peek() === Tag.oid) return parameters.oid()
+  parameters.next()
+  return undefined
 }
 
 /** RFC 4055 §3.1 with its DEFAULTs; MGF1 is the only mask generation function there is. */
@@ -226,10 +263,10 @@ export interface PssParameters {
 
 const sha1 = '1.3.14.3.2.26'
 
-export function readPssParameters(parameters: Uint8Array): PssParameters {
-  const outer = new DerReader(parameters)
-  const sequence = outer.enter()
-  outer.finish()
+export const readPssParameters = (algorithm: AlgorithmIdentifier): PssParameters => algorithm.readParameters(readPss)
+
+function readPss(parameters: DerReader): PssParameters {
+  const sequence = parameters.enter()
   let hash = sha1
   let mgfHash = sha1
   let saltLength = 20
@@ -249,10 +286,10 @@ export function readPssParameters(parameters: Uint8Array): PssParameters {
 }
 
 function readHash(wrapper: DerReader): string {
-  const { oid: hash, parameters } = readAlgorithmIdentifier(wrapper)
+  const { oid: hash, parametersAre } = readAlgorithmIdentifier(wrapper)
   wrapper.finish()
   // RFC 4055 §2.1: NULL and absent are both to be accepted.
-  if (parameters !== undefined && !isNull(parameters)) throw new DerError('digest has parameters', 0)
+  if (parametersAre === 'other') throw new DerError('digest has parameters', 0)
   return hash
 }
 

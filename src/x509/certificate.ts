@@ -13,7 +13,7 @@ import type { DistinguishedName } from './name.js'
  * nothing about trust. Its octets are its own copy, so that nobody can change them after they were checked.
  */
 export class Certificate {
-  readonly der: Uint8Array
+  #der: Uint8Array
   /** Milliseconds since 1970, both ends inclusive. */
   readonly notBefore: number
   readonly notAfter: number
@@ -24,7 +24,7 @@ export class Certificate {
 
   private constructor(der: Uint8Array) {
     const fields = new CertificateFields(der)
-    this.der = der
+    this.#der = der
     this.notBefore = fields.notBefore
     this.notAfter = fields.notAfter
     this.#fields = fields
@@ -37,10 +37,7 @@ export class Certificate {
    */
   static parse(der: Uint8Array, depth?: number): Certificate {
     checkLength(der, depth)
-    // Memory of its own: a slab shared with other buffers would be kept as a whole for as long as the certificate is.
-    const copy = Buffer.allocUnsafeSlow(der.length)
-    copy.set(der)
-    return Certificate.parseInPlace(copy, depth)
+    return Certificate.parseInPlace(apart(der), depth)
   }
 
   /** The same of octets that nobody else can change: they are not copied. */
@@ -62,9 +59,16 @@ export class Certificate {
     return this
   }
 
-  /** Its octets were read before, and have not changed. */
+  get der(): Uint8Array {
+    return this.#der
+  }
+
+  /** Its octets were read before, and have not changed. Whoever uses it from now on keeps nothing else of its store alive. */
   get #read(): CertificateFields {
-    this.#fields ??= new CertificateFields(this.der)
+    if (this.#fields === undefined) {
+      this.#der = apart(this.#der)
+      this.#fields = new CertificateFields(this.#der)
+    }
     return this.#fields
   }
 
@@ -135,6 +139,13 @@ export class Certificate {
     this.#isSelfIssued ??= this.subject.equals(this.issuer)
     return this.#isSelfIssued
   }
+}
+
+/** In memory of its own: a slab shared with other buffers would be kept as a whole for as long as the certificate is. */
+function apart(der: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafeSlow(der.length)
+  copy.set(der)
+  return copy
 }
 
 function checkLength({ length }: Uint8Array, depth: number | undefined): void {

@@ -19,19 +19,21 @@ export class Extension {
     this.#end = end
   }
 
-  /** Contents of extnValue: usually, but not always, DER. */
+  /** Contents of extnValue: usually, but not always, DER. A copy: what is read of them is kept. */
   get value(): Uint8Array {
-    return this.#bytes.subarray(this.#start, this.#end)
+    return new Uint8Array(this.#bytes.subarray(this.#start, this.#end))
   }
 
-  /** Reads extnValue, which must hold exactly the element that `decode` reads. Whoever decodes it the same way again gets the same value. */
+  /** Reads extnValue, which must hold exactly the element that `decode` reads. Whoever decodes it as it was decoded first gets the same value. */
   decode<T>(decode: (reader: DerReader) => T): T {
     if (this.#decoder === decode) return this.#decoded as T
     const reader = new DerReader(this.#bytes, this.#start, this.#end)
     const value = decode(reader)
     reader.finish()
-    this.#decoder = decode
-    this.#decoded = value
+    if (this.#decoder === undefined) {
+      this.#decoder = decode
+      this.#decoded = value
+    }
     return value
   }
 }

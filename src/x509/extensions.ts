@@ -4,6 +4,7 @@ import { checkWellFormed } from '../der/well-formed.js'
 import { limits } from '../limits.js'
 import { type Extension, readFields } from './extension-list.js'
 import { type GeneralName, readGeneralName, readGeneralNames } from './general-name.js'
+import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
 import {
   type AccessDescription,
@@ -123,8 +124,23 @@ const byIdentifier: ReadonlyMap<string, [keyof Extensions, Decoder]> = new Map(
 /** The name of an extension this package reads, by its identifier. */
 export const extensionName = (identifier: string): keyof Extensions | undefined => byIdentifier.get(identifier)?.[0]
 
-/** What certificates repeat: what they may be used for, who issued them, where its CRLs are. */
+/** What certificates repeat: what they may be used for, where its CRLs are. */
 const repeated = new OctetMemory<Extension>(96)
+
+/** Those whose values have no octets, which nobody can freeze, or rarely some. */
+const isShared: ReadonlySet<keyof Extensions> = new Set([
+  'keyUsage',
+  'policyMappings',
+  'policyConstraints',
+  'inhibitAnyPolicy',
+  'basicConstraints',
+  'extKeyUsage',
+  'cRLDistributionPoints',
+  'freshestCRL',
+  'authorityInfoAccess',
+  'subjectInfoAccess',
+  'noRevAvail',
+] as const)
 
 /** Reads the extension of a certificate the cursor stands on, and its value, if it is one this package reads. */
 export function readCertificateExtension(sequence: DerReader): Extension {
@@ -133,15 +149,29 @@ export function readCertificateExtension(sequence: DerReader): Extension {
   const { bytes, end } = sequence
   const known = repeated.recall(bytes, at, end)
   if (known !== undefined) return known
-  const extension = readDecoded(sequence.inside(), at)
-  return repeated.remember(bytes, at, end, (copy) => readDecoded(new DerReader(copy).enter(), 0)) ?? extension
+  const extension = readFields(sequence.inside(), at)
+  const [name, decode] = byIdentifier.get(extension.oid) ?? []
+  if (name === undefined || decode === undefined) return extension
+  extension.decode(decode)
+  if (!isShared.has(name)) return extension
+  return repeated.remember(bytes, at, end, (copy) => readFrozen(new DerReader(copy).enter(), decode)) ?? extension
 }
 
-function readDecoded(item: DerReader, at: number): Extension {
-  const extension = readFields(item, at)
-  const known = byIdentifier.get(extension.oid)
-  if (known !== undefined) extension.decode(known[1])
+/** For whoever's certificate has the same; undefined where its value has octets after all. */
+function readFrozen(item: DerReader, decode: Decoder): Extension | undefined {
+  const extension = readFields(item, 0)
+  if (!freezeWhole(extension.decode(decode))) return undefined
+  Object.freeze(extension)
   return extension
+}
+
+/** False where octets are in it. */
+function freezeWhole(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  if (value instanceof DistinguishedName) value.freeze()
+  else if (ArrayBuffer.isView(value) || !Object.values(value).every(freezeWhole)) return false
+  Object.freeze(value)
+  return true
 }
 
 /** Puts the value of one extension into `target`, if it is one this package reads. */

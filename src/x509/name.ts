@@ -37,10 +37,7 @@ export class DistinguishedName {
   /** Freezes the tree, before it is handed to an application. */
   freeze(): this {
     if (!Object.isFrozen(this)) {
-      for (const rdn of this.rdns) {
-        for (const attribute of rdn) Object.freeze(attribute)
-        Object.freeze(rdn)
-      }
+      for (const rdn of this.rdns) frozenRdn(rdn)
       Object.freeze(this.rdns)
       Object.freeze(this)
     }
@@ -65,9 +62,8 @@ export class DistinguishedName {
     const from = reader.position
     const name = DistinguishedName.read(reader)
     if (name.#bytes !== reader.bytes) return name
-    return (
-      issuers.remember(reader.bytes, from, reader.end, (copy) => DistinguishedName.read(new DerReader(copy))) ?? name
-    )
+    const again = (copy: Uint8Array) => DistinguishedName.read(new DerReader(copy)).freeze()
+    return issuers.remember(reader.bytes, from, reader.end, again) ?? name
   }
 
   /** Reads one RelativeDistinguishedName as a name below `base`: a distribution point's nameRelativeToCRLIssuer. */
@@ -200,7 +196,13 @@ function readRdn(sequence: DerReader): RelativeDistinguishedName {
   const known = repeated.recall(bytes, at, end)
   if (known !== undefined) return known
   const rdn = readAttributes(sequence.inside())
-  return repeated.remember(bytes, at, end, (copy) => readAttributes(new DerReader(copy).enter(Tag.set))) ?? rdn
+  const again = (copy: Uint8Array) => frozenRdn(readAttributes(new DerReader(copy).enter(Tag.set)))
+  return repeated.remember(bytes, at, end, again) ?? rdn
+}
+
+function frozenRdn(rdn: RelativeDistinguishedName): RelativeDistinguishedName {
+  for (const attribute of rdn) Object.freeze(attribute)
+  return Object.freeze(rdn)
 }
 
 function readAttributes(set: DerReader): RelativeDistinguishedName {

@@ -1,7 +1,7 @@
 import { DerError, DerReader, explicit, implicit, Tag } from '../der/reader.js'
 import { decodeTime } from '../der/time.js'
 import { limits } from '../limits.js'
-import { type AlgorithmIdentifier, isNull, readAlgorithmIdentifier } from './algorithm.js'
+import { type AlgorithmIdentifier, readAlgorithmIdentifier } from './algorithm.js'
 import { type Extension, readExtensionList } from './extension-list.js'
 import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
@@ -171,8 +171,8 @@ function readSingleResponse(single: DerReader): SingleResponse {
 }
 
 function readCertId(sequence: DerReader): SingleResponse['certId'] {
-  const { oid: hashAlgorithm, parameters } = readAlgorithmIdentifier(sequence)
-  if (parameters !== undefined && !isNull(parameters)) throw new DerError('hashAlgorithm has parameters', 0)
+  const { oid: hashAlgorithm, parametersAre } = readAlgorithmIdentifier(sequence)
+  if (parametersAre === 'other') throw new DerError('hashAlgorithm has parameters', 0)
   const issuerNameHash = sequence.octetString()
   const issuerKeyHash = sequence.octetString()
   const serialNumber = sequence.integer()

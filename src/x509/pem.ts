@@ -50,8 +50,8 @@ export class PemReader {
     this.#text = text
     this.#comments = comments
     this.#isAscii = Buffer.byteLength(text) === text.length
-    const octets = Math.ceil((text.length * 3) / 4)
-    this.#memory = apart ? Buffer.allocUnsafeSlow(octets) : Buffer.allocUnsafe(octets)
+    // Zeros: whoever gets a block gets at what lies behind it.
+    this.#memory = apart ? Buffer.alloc(octetsIn(bodiesOf(text))) : Buffer.allocUnsafe(octetsIn(text.length))
   }
 
   /** The next block; undefined at the end. Throws {@link PemError}. */
@@ -90,6 +90,21 @@ export class PemReader {
     this.#memory.set(bytes, this.#used)
     return bytes.length
   }
+}
+
+/** As many octets as so many characters of base64 make at most. */
+const octetsIn = (characters: number) => Math.ceil((characters * 3) / 4)
+
+/** Characters of all blocks, and of nothing between them: comments may be longer than what they are about. */
+function bodiesOf(text: string): number {
+  let characters = 0
+  for (let from = text.indexOf('-----BEGIN '); from >= 0; from = text.indexOf('-----BEGIN ', from)) {
+    const to = text.indexOf('-----END ', from)
+    if (to < 0) return characters + text.length - from
+    characters += to - from
+    from = to
+  }
+  return characters
 }
 
 const begin = /-----BEGIN ([A-Z0-9 ]+)-----[ \t]*(?:\r?\n|$)/y
@@ -147,7 +162,8 @@ const usualLine = 65
 function decodeUsual(body: string, memory: Buffer, at: number): number | undefined {
   const lines = Math.ceil(body.length / usualLine)
   for (let i = usualLine - 1; i < body.length - 1; i += usualLine) if (body.charCodeAt(i) !== lineFeed) return undefined
-  if (body.charCodeAt(body.length - 1) !== lineFeed) return undefined
+  // Nor is there a blank line at the end.
+  if (body.length % usualLine === 1 || body.charCodeAt(body.length - 1) !== lineFeed) return undefined
   const characters = body.length - lines
   const padding = body.endsWith('==\n') ? 2 : body.endsWith('=\n') ? 1 : 0
   const octets = (characters / 4) * 3 - padding

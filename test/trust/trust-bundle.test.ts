@@ -243,6 +243,13 @@ describe('a bad block among good ones', () => {
     expect(thrownBy(() => load(ca + made[kind] + bundle))).toMatch(/block 2 of 4 \(line \d+\)/)
   })
 
+  test('a block in a comment is not counted', () => {
+    const commented = ca.replace(/^/gm, '# ').replace(/# $/, '')
+    expect(thrownBy(() => load(`${commented}# -----BEGIN here\n${ca}${made.leaf}`))).toMatch(
+      /block 2 of 2 \(line \d+\)/,
+    )
+  })
+
   test('an octet turned over in one of them is found', () => {
     const octets = Buffer.from(pki.root.certificate.der)
     octets[4] = (octets[4] as number) ^ 0x10

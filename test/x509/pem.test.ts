@@ -67,6 +67,12 @@ describe('PEM (RFC 7468 §3)', () => {
       reason: '1: a blank line inside CERTIFICATE',
     },
     {
+      name: 'a blank line after full lines',
+      given: formatPem('CERTIFICATE', new Uint8Array(96)).replace('-----END', '\n-----END'),
+      reason: '1: a blank line inside CERTIFICATE',
+    },
+    { name: 'a blank line alone', given: `${begin}\n\n${end}\n`, reason: '1: a blank line inside CERTIFICATE' },
+    {
       name: 'encapsulated headers',
       given: `${begin}\nProc-Type: 4,ENCRYPTED\n${body}\n${end}\n`,
       reason: '1: CERTIFICATE has encapsulated headers; certificates have none',
@@ -157,12 +163,48 @@ describe('PEM (RFC 7468 §3)', () => {
     )
   })
 
+  test('the quick way says what the other does, which is for text beyond ASCII', () => {
+    const piece = fc.constantFrom(
+      'A'.repeat(64),
+      'A'.repeat(63),
+      'AB==',
+      'AAE=',
+      'AA',
+      '-',
+      '_',
+      '=',
+      '\n',
+      '\n',
+      '\r\n',
+      ' ',
+      '\0',
+    )
+    const body = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''))
+    const read = (text: string) => {
+      try {
+        return parsePem(text, { comments: true }).map(({ label, line, bytes: octets }) => [label, line, ...octets])
+      } catch (error) {
+        return `${(error as PemError).line}: ${(error as PemError).message}`
+      }
+    }
+    fc.assert(
+      fc.property(fc.array(body, { minLength: 1, maxLength: 3 }), (bodies) => {
+        const text = bodies.map((each) => `${begin}\n${each}\n${end}\n`).join('')
+        expect(read(`# ascii\n${text}`)).toEqual(read(`# \u00e9\n${text}`))
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
   test('blocks of one text are kept apart from everything else, side by side, if asked for', () => {
     const apart = parsePem(pem + pem, { apart: true }).map(({ bytes }) => bytes)
     const [first, second] = apart as [Uint8Array, Uint8Array]
     expect(first.buffer).toBe(second.buffer)
     expect(second.byteOffset).toBe(first.byteOffset + first.length)
-    expect(first.buffer.byteLength).toBeLessThan(2 * pem.length)
+    const [, commented] = [pem, `#${'-'.repeat(100_000)}\n${pem}`].map((text) =>
+      parsePem(text, { apart: true, comments: true }),
+    )
+    expect(commented?.[0]?.bytes.buffer.byteLength).toBeLessThan(pem.length)
     expect(apart.map((octets) => [...octets])).toEqual([[...bytes], [...bytes]])
   })
 
