@@ -118,7 +118,7 @@ async function answerOf(
 ): Promise<RevocationStatus> {
   try {
     const answer = checker.check(path, at, context)
-    return isThenable(answer) ? await inTime(answer, limits.revocationMilliseconds, late) : answer
+    return isThenable(answer) ? await inTime(answer, limits.revocationMilliseconds, late, false) : answer
   } catch (thrown) {
     throw asInternal(thrown, `the revocation checker ${quote(String(checker.name))}`, 'perhaps')
   }

@@ -260,6 +260,8 @@ describe('a guarded connection', () => {
     expect(slow.destroyed).toBe(false)
     await pass(1)
     expect(slow.destroyed).toBe(true)
+    // The checker itself is given up later, and keeps no process alive until then.
+    await pass(limits.revocationMilliseconds)
   })
 
   test.each<[string, () => never]>([
