@@ -3,20 +3,29 @@
  *
  * @param isAwaited `false`: a process that has nothing else to do may end meanwhile
  */
-export async function inTime<T>(
+export function inTime<T>(
   answer: PromiseLike<T>,
   milliseconds: number,
   late: () => unknown,
   isAwaited = true,
 ): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const over = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), milliseconds)
+  return new Promise((resolve, reject) => {
+    // Not a race: one that many wait for, each for a while, would hold on to all of them until it settles.
+    let waiting: { resolve: (value: T) => void; reject: (error: unknown) => void } | undefined = { resolve, reject }
+    const timer = setTimeout(() => {
+      waiting?.reject(late())
+      waiting = undefined
+    }, milliseconds)
     if (!isAwaited) timer.unref()
+    const settle = () => {
+      clearTimeout(timer)
+      const settled = waiting
+      waiting = undefined
+      return settled
+    }
+    Promise.resolve(answer).then(
+      (value) => settle()?.resolve(value),
+      (error: unknown) => settle()?.reject(error),
+    )
   })
-  try {
-    return await Promise.race([answer, over])
-  } finally {
-    clearTimeout(timer)
-  }
 }

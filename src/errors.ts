@@ -26,7 +26,7 @@ export interface ErrorRow {
  * Every refusal: HTTP status, meaning, source. RFC 9110 §15.5.2 asks a 401 to carry a challenge;
  * RFC 9440 §2.4 asks for 403 where a certificate is unacceptable.
  */
-export const errorTable: { readonly [C in ClientCertErrorCode]: ErrorRow } = {
+export const errorTable: { readonly [C in ClientCertErrorCode]: ErrorRow } = Object.freeze({
   ERR_CLIENT_CERT_ABSENT: row(401, 'no client certificate was presented', 'RFC 9110 §15.5.2'),
   ERR_CLIENT_CERT_MALFORMED: row(403, 'the certificate is not valid DER or not a certificate', 'RFC 5280 §4.1, X.690'),
   ERR_CLIENT_CERT_VERSION: row(403, 'not an X.509 version 3 certificate', 'RFC 5280 §4.1.2.1'),
@@ -61,7 +61,7 @@ export const errorTable: { readonly [C in ClientCertErrorCode]: ErrorRow } = {
   ERR_CLIENT_CERT_RUNTIME: row(500, 'the runtime hides the peer certificate', '-'),
   ERR_CLIENT_CERT_NOT_READY: row(503, 'the authenticator is not ready, or closed', 'RFC 9110 §15.6.4'),
   ERR_CLIENT_CERT_INTERNAL: row(500, 'an unexpected error; the request is refused', 'RFC 9110 §15.6.1'),
-}
+})
 
 function row(status: ErrorRow['status'], meaning: string, source: string): ErrorRow {
   return Object.freeze({ status, meaning, source })

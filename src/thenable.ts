@@ -3,7 +3,8 @@
  * the global one, makes it false of what every async function returns, and a decision that was not waited for has no error in it.
  */
 export const isThenable = <T>(value: T | Promise<T>): value is Promise<T> =>
-  typeof value === 'object' && value !== null && typeof (value as { readonly then?: unknown }).then === 'function'
+  ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+  typeof (value as { readonly then?: unknown }).then === 'function'
 
 /** What it rejects with is for `failed`; what is no promise rejects with nothing. */
 export function whenRejected(result: unknown, failed: (error: unknown) => void): void {

@@ -26,7 +26,7 @@ import { acceptance, refusal } from './make-decision.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
 import { type KnownPrincipal, onlyName } from './principal.js'
-import { readRequest } from './read-request.js'
+import { readBy } from './read-source.js'
 import {
   askingFor,
   beginTrace,
@@ -136,7 +136,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     const ofCertificate = memory.ofCertificate(via, fingerprint, epoch, at)
     if (ofCertificate !== undefined) {
       if (session !== undefined) memory.rememberSession(session, ofCertificate)
-      if ('accepted' in reading) reading.accepted?.(ofCertificate.path.octets)
+      if ('accepted' in reading) quietly(() => reading.accepted?.(ofCertificate.path.octets))
       trace.remembered = true
       return ofCertificate
     }
@@ -151,7 +151,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     const begun = performance.now()
     try {
       const known = memory.remember(session, await validate(reading, presented, epoch, at), epoch)
-      if ('accepted' in reading) reading.accepted?.(known.path.octets)
+      if ('accepted' in reading) quietly(() => reading.accepted?.(known.path.octets))
       return known
     } catch (error) {
       if (isClientCertError(error)) memory.rememberRefusal(refusalKey, error, epoch, at)
@@ -295,7 +295,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
   }
 
   const decideRequest: AuthenticatorInternals[typeof internals]['decide'] = (request, reporting) =>
-    decide((at) => readRequest(source, request, at), request, reporting)
+    decide((at) => readBy(source, () => source.read(request, at)), request, reporting)
 
   const checkRule = (rule: Rule) => checkRuleBinding(rule, settings.trust.current())
   // Another CA may come with a reload.
@@ -304,7 +304,8 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
 
   const authenticator: AuthenticatorInternals = {
     authenticate: (request) => promised(decideRequest(request, enforcing)),
-    authenticateSocket: (socket) => promised(decide(() => readSocket(settings, socket), undefined, enforcing)),
+    authenticateSocket: (socket) =>
+      promised(decide(() => readBy(source, () => readSocket(settings, socket)), undefined, enforcing)),
     authenticateChain: (presented) => promised(decide(() => ({ presented }), undefined, enforcing)),
     ready: async () => {
       if (rules !== undefined) await Promise.all(partsOf(rules).live.map((source) => source.ready()))

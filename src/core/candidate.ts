@@ -148,9 +148,9 @@ export class Candidate {
     at: number,
     request: AnyRequest | undefined,
   ): void {
-    // Without octets there is nothing to decide, for whatever policy.
-    if (reading?.presented === undefined) return
     try {
+      // Without octets there is nothing to decide, for whatever policy.
+      if (reading?.presented === undefined) return
       if (this.#notReady !== undefined || isUndecided(enforced)) {
         this.#tally.skipped++
         return
@@ -159,7 +159,7 @@ export class Candidate {
       if (compared === undefined) this.#ask({ enforced, known, reading, at, request })
       else this.#tally.count(compared.difference, at)
     } catch {
-      // A checker of the application's says its generation, and may fail to.
+      // A checker of the application's says its generation, and a source its reading; both may fail to.
       this.#tally.skipped++
     }
   }

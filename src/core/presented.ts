@@ -29,18 +29,22 @@ export function parsePresented(
       throw deny('ERR_CLIENT_CERT_HEADER_MALFORMED', { header: header.name, preset: header.preset, reason }, { depth })
     }
   }
-  const endEntity = parse(certificate, 0)
-  // Of these octets, whoever gets hold of them later: by it a path that is read again is known to be the one that was verified.
-  void endEntity.fingerprint
+  const endEntity = fingerprinted(parse(certificate, 0))
   const readable: Certificate[] = []
   let unreadable: AnyClientCertError | undefined
   intermediates.forEach((der, index) => {
     try {
-      readable.push(memory.recall(der) ?? parse(der, index + 1))
+      readable.push(memory.recall(der) ?? fingerprinted(parse(der, index + 1)))
     } catch (error) {
       if (header !== undefined || !isClientCertError(error)) throw error
       unreadable ??= error
     }
   })
   return { endEntity, intermediates: readable, unreadable }
+}
+
+/** Of these octets, whoever gets hold of them later: by it what is remembered is known to be what was verified. */
+function fingerprinted(certificate: Certificate): Certificate {
+  void certificate.fingerprint
+  return certificate
 }

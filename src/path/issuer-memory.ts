@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { LruMap } from '../lru-map.js'
 import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
@@ -50,12 +51,15 @@ export class IssuerMemory {
   }
 
   #file(issuer: Certificate): void {
-    this.#byTraits.set(traits(issuer.der), issuer)
     const key = issuer.subject.comparisonKey
     const known = this.#bySubject.get(key) ?? []
-    if (known.includes(issuer)) return
-    const namesakes = known.filter(({ fingerprint }) => fingerprint !== issuer.fingerprint)
-    this.#bySubject.set(key, [issuer, ...namesakes].slice(0, perName))
+    if (!known.includes(issuer)) {
+      // Whoever was shown its octets meanwhile, a checker of the application for one, may have written to them.
+      if (hash('sha256', issuer.der, 'hex') !== issuer.fingerprint) return
+      const namesakes = known.filter(({ fingerprint }) => fingerprint !== issuer.fingerprint)
+      this.#bySubject.set(key, [issuer, ...namesakes].slice(0, perName))
+    }
+    this.#byTraits.set(traits(issuer.der), issuer)
   }
 }
 

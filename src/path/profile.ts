@@ -172,7 +172,7 @@ function digest(where: string, profile: PathProfile): ResolvedProfile {
 function policies(where: string, written: readonly string[]): ReadonlySet<string> | undefined {
   const wrong = written.find((policy) => !isIdentifier(policy))
   if (wrong !== undefined) throw new ClientCertConfigError(`${where}: "${wrong}" is no object identifier`)
-  return written.includes(oid.anyPolicy) ? undefined : new Set(written)
+  return written.includes(oid.anyPolicy) ? undefined : fixedSet(new Set(written))
 }
 
 /** The effective profile as it could be written, with one name for each algorithm, curve and policy. */
@@ -227,6 +227,16 @@ function identifiers(
       )
     }),
   )
-  if (Object.isFrozen(written)) remembered.set(written, found)
-  return found
+  const fixed = fixedSet(found)
+  if (Object.isFrozen(written)) remembered.set(written, fixed)
+  return fixed
+}
+
+/** A set that a checker, which is told the profile, cannot make wider for everybody. `Object.freeze` alone leaves it its methods. */
+function fixedSet<T>(set: Set<T>): ReadonlySet<T> {
+  const refuse = () => {
+    throw new TypeError('a profile does not change')
+  }
+  for (const name of ['add', 'delete', 'clear']) Object.defineProperty(set, name, { value: refuse })
+  return Object.freeze(set)
 }

@@ -125,6 +125,8 @@ function toPath(
     leniency?.expired === true && certificate === certificates[0] ? leniency.until - 1000 : certificate.notAfter
   let notAfter = endOf(anchor.certificate)
   for (const certificate of certificates) notAfter = Math.min(notAfter, endOf(certificate))
+  // Before anybody sees them: they may be remembered, for other clients.
+  for (let depth = 1; depth < certificates.length; depth++) (certificates[depth] as Certificate).freeze()
   return Object.freeze({
     certificates: Object.freeze(certificates),
     anchor,

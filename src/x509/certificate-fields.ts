@@ -3,6 +3,7 @@ import { DerError, DerReader, explicit, implicit } from '../der/reader.js'
 import { type AlgorithmIdentifier, readAlgorithmIdentifier, SubjectPublicKeyInfo } from './algorithm.js'
 import { type Extension, readExtensionList } from './extension-list.js'
 import { decodeExtension, Extensions, readCertificateExtension } from './extensions.js'
+import { freezeWhole } from './freeze.js'
 import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
 import { readSerialNumber } from './serial-number.js'
@@ -53,6 +54,15 @@ export class CertificateFields {
     tbs.finish()
     this.extensions = decodeExtensions(this.extensionList)
     checkConsistency(this)
+  }
+
+  freeze(): void {
+    this.issuer.freeze()
+    this.subject.freeze()
+    freezeWhole(this.publicKey.facts)
+    for (const extension of this.extensionList) if (!Object.isFrozen(extension)) extension.freeze()
+    Object.freeze(this.extensionList)
+    Object.freeze(this.extensions)
   }
 }
 

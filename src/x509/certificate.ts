@@ -59,7 +59,9 @@ export class Certificate {
     return this
   }
 
+  /** In memory of its own, whoever asks. */
   get der(): Uint8Array {
+    void this.#read
     return this.#der
   }
 
@@ -68,8 +70,19 @@ export class Certificate {
     if (this.#fields === undefined) {
       this.#der = apart(this.#der)
       this.#fields = new CertificateFields(this.#der)
+      this.freeze()
     }
     return this.#fields
+  }
+
+  /**
+   * From now on nobody changes what was read of it, but for octets: of what is one for many clients, every application gets to see. The end entity's is
+   * its client's own, and is left as it is, for the time that takes.
+   */
+  freeze(): void {
+    if (Object.isFrozen(this)) return
+    Object.freeze(this)
+    this.#read.freeze()
   }
 
   /** 1, 2 or 3. */
@@ -77,9 +90,9 @@ export class Certificate {
     return this.#read.version
   }
 
-  /** INTEGER contents, two's complement. */
+  /** INTEGER contents, two's complement: a copy, for it is what revocation is asked by. */
   get serialNumber(): Uint8Array {
-    return this.#read.serialNumber
+    return new Uint8Array(this.#read.serialNumber)
   }
 
   get issuer(): DistinguishedName {
@@ -130,7 +143,7 @@ export class Certificate {
 
   /** SHA-256 of the DER, lower-case hex. */
   get fingerprint(): string {
-    this.#fingerprint ??= hash('sha256', this.der, 'hex')
+    this.#fingerprint ??= hash('sha256', this.#der, 'hex')
     return this.#fingerprint
   }
 

@@ -1,5 +1,6 @@
 import { DerError, DerReader, Tag } from '../der/reader.js'
 import { limits } from '../limits.js'
+import { freezeWhole } from './freeze.js'
 
 /** One extension as it stands in a certificate, a CRL or an entry of one. */
 export class Extension {
@@ -35,6 +36,12 @@ export class Extension {
       this.#decoded = value
     }
     return value
+  }
+
+  /** With what it was decoded to: false where octets are in that, which nobody can freeze. */
+  freeze(): boolean {
+    Object.freeze(this)
+    return freezeWhole(this.#decoded)
   }
 }
 

@@ -4,7 +4,6 @@ import { checkWellFormed } from '../der/well-formed.js'
 import { limits } from '../limits.js'
 import { type Extension, readFields } from './extension-list.js'
 import { type GeneralName, readGeneralName, readGeneralNames } from './general-name.js'
-import { DistinguishedName } from './name.js'
 import { oid } from './oid.js'
 import {
   type AccessDescription,
@@ -160,18 +159,8 @@ export function readCertificateExtension(sequence: DerReader): Extension {
 /** For whoever's certificate has the same; undefined where its value has octets after all. */
 function readFrozen(item: DerReader, decode: Decoder): Extension | undefined {
   const extension = readFields(item, 0)
-  if (!freezeWhole(extension.decode(decode))) return undefined
-  Object.freeze(extension)
-  return extension
-}
-
-/** False where octets are in it. */
-function freezeWhole(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return true
-  if (value instanceof DistinguishedName) value.freeze()
-  else if (ArrayBuffer.isView(value) || !Object.values(value).every(freezeWhole)) return false
-  Object.freeze(value)
-  return true
+  extension.decode(decode)
+  return extension.freeze() ? extension : undefined
 }
 
 /** Puts the value of one extension into `target`, if it is one this package reads. */

@@ -1,11 +1,19 @@
 /** What was read of one client's certificate is read once for others that have the same: whoever writes to it changes nobody else's. */
+import { writeFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { createAuthenticator, type RevocationChecker, rules } from '../../src/index.js'
-import { createTestAuthority, type IssueOptions, type TestAuthority, type TestCredential } from '../../src/testing.js'
+import { createAuthenticator, crl, firstDefinite, type RevocationChecker, rules } from '../../src/index.js'
+import {
+  createTestAuthority,
+  type IssueOptions,
+  type TestAuthority,
+  type TestCredential,
+  type TestExtension,
+} from '../../src/testing.js'
 import { TrustStore } from '../../src/trust/trust-store.js'
 import type { Certificate } from '../../src/x509/certificate.js'
-import { ia5, noon, seq, tlv } from '../support/pki.js'
+import { ia5, noon, seq, temporaryFolder, tlv } from '../support/pki.js'
 
+const folder = temporaryFolder()
 let root: TestAuthority
 beforeAll(async () => {
   root = await createTestAuthority({ now: noon, subject: 'CN=Root,O=Acme' })
@@ -135,5 +143,139 @@ describe('an application that writes to the certificate of one client changes no
       via: 'tls',
     })
     expect(decision).toMatchObject({ outcome: 'refused', error: { code: 'ERR_CLIENT_CERT_NAME_CONSTRAINTS' } })
+  })
+
+  describe('nor to CA certificates, which are one for all clients', () => {
+    const excluding = { oid: '2.5.29.30', critical: true, value: seq(tlv(0xa1, seq(ia5(0x82, 'evil.test')))) }
+    const unknown = { oid: '1.2.3.4', critical: true, value: new Uint8Array([5, 0]) }
+    const evil = { names: { dns: ['evil.test'] } }
+
+    test.each<[string, TestExtension, IssueOptions, string, (certificate: Writable) => void]>([
+      [
+        'taking their name constraints',
+        excluding,
+        evil,
+        'NAME_CONSTRAINTS',
+        ({ extensions }) => extensions.nameConstraints.excludedSubtrees.splice(0),
+      ],
+      [
+        'leaving them out',
+        excluding,
+        evil,
+        'NAME_CONSTRAINTS',
+        ({ extensions }) => Object.assign(extensions, { nameConstraints: undefined }),
+      ],
+      ['emptying the list of extensions', unknown, {}, 'EXTENSION', ({ extensionList }) => extensionList.splice(0)],
+      [
+        'making them younger',
+        excluding,
+        evil,
+        'NAME_CONSTRAINTS',
+        (certificate) => Object.assign(certificate, { notAfter: 9e15 }),
+      ],
+    ])('%s', async (_, extra, client, code, act) => {
+      const ca = await createTestAuthority({ now: noon, extensions: [extra] })
+      const store = TrustStore.parse(ca.certificate.pem)
+      const attempt = (certificate: Writable) => {
+        try {
+          act(certificate)
+        } catch {
+          // As an application that logs and goes on.
+        }
+      }
+      const revocation: RevocationChecker = {
+        name: 'careless',
+        generation: 0,
+        attach: (issuers) => issuers().forEach(attempt),
+        check: async () => ({ status: 'good' }),
+      }
+      const [own, other] = [revocation, 'none' as const].map((each) =>
+        createAuthenticator({ trust: store, revocation: each, now, log: false }),
+      )
+      for (const { certificate } of store.current().anchors) attempt(certificate)
+      const leaf = await ca.issue(client)
+      for (const auth of [own, other]) {
+        const decision = await auth?.authenticateChain({
+          certificate: leaf.certificate.der,
+          intermediates: [],
+          via: 'tls',
+        })
+        expect(decision).toMatchObject({ outcome: 'refused', error: { code: `ERR_CLIENT_CERT_${code}` } })
+      }
+    })
+
+    test('an intermediate that a checker was shown with the first client is what it was for the next', async () => {
+      const ca = await root.issueAuthority({ subject: 'CN=Issuing', extensions: [excluding] })
+      const spoiling: RevocationChecker = {
+        name: 'careless',
+        generation: 0,
+        check: async ({ certificates: [, issuer] }) => {
+          for (const act of [
+            () => Object.assign((issuer as Writable).extensions, { nameConstraints: undefined }),
+            () => (issuer as Writable).extensions.nameConstraints.excludedSubtrees.splice(0),
+          ]) {
+            try {
+              act()
+            } catch {
+              // The same.
+            }
+          }
+          return { status: 'good' }
+        },
+      }
+      const auth = createAuthenticator({ trust: root.certificate.pem, revocation: spoiling, now, log: false })
+      const decide = ({ certificate }: TestCredential, intermediates: Uint8Array[]) =>
+        auth.authenticateChain({ certificate: certificate.der, intermediates, via: 'tls' })
+      expect(await decide(await ca.issue(), [ca.certificate.der])).toMatchObject({ outcome: 'accepted' })
+      for (const sent of [[ca.certificate.der], []]) {
+        expect(await decide(await ca.issue(evil), sent)).toMatchObject({
+          error: { code: 'ERR_CLIENT_CERT_NAME_CONSTRAINTS' },
+        })
+      }
+    })
+  })
+
+  test('serial numbers are given away as copies: a revoked client that was logged backwards stays revoked', async () => {
+    const client = await issue('CN=revoked')
+    const file = folder('client.crl')
+    writeFileSync(file, (await root.crl({ revoked: [{ serialNumber: client }] })).pem)
+    const logged: string[] = []
+    const backwards: Writable = {
+      name: 'log',
+      generation: 0,
+      statusOf: async ({ certificate }: Writable) => {
+        logged.push(certificate.serialNumber.reverse().toString())
+        return { status: 'unknown', reason: 'it only logs' }
+      },
+      check: async () => ({ status: 'unknown', reason: 'it only logs' }),
+    }
+    const revocation = firstDefinite(backwards, crl({ files: file, now }))
+    const auth = createAuthenticator({ trust: root.certificate.pem, revocation, now, log: false })
+    await auth.ready()
+    const decide = ({ certificate }: TestCredential) =>
+      auth.authenticateChain({ certificate: certificate.der, intermediates: [], via: 'tls' })
+    expect(await decide(client)).toMatchObject({ outcome: 'refused', error: { code: 'ERR_CLIENT_CERT_REVOKED' } })
+    expect(await decide(await issue('CN=good'))).toMatchObject({ outcome: 'accepted' })
+    expect(logged).toHaveLength(2)
+    await auth.close()
+    revocation.close()
+  })
+
+  test('the algorithms a checker is told are accepted are not widened for everybody', async () => {
+    const widen: RevocationChecker = {
+      name: 'careless',
+      generation: 0,
+      check: async (_path, _at, { profile }) => {
+        for (const set of [profile.signatureAlgorithms, profile.curves] as Writable[]) {
+          for (const act of [() => set.add('1.2.3'), () => set.delete('1.2.840.10045.4.3.2'), () => set.clear()]) {
+            expect(act).toThrow(TypeError)
+          }
+        }
+        return { status: 'good' }
+      },
+    }
+    const client = await issue('CN=a')
+    expect(await ask(client, root.certificate.pem, widen)).toContain('CN=a')
+    expect(await ask(client)).toContain('CN=a')
   })
 })

@@ -58,10 +58,10 @@ describe('10,000 anchors', () => {
     const trust = TrustStore.parse(pem)
     expect(trust.current().anchors.length).toBe(many)
     expect((await identityOf(alice, { trust })).anchor.fingerprint).toBe(crowd.at(-1)?.fingerprint)
-    // Whoever is remembered by it keeps no other alive: it has octets of its own from then on, as its neighbour has not.
-    const [used, unused] = [trust.current().anchors.at(-1), trust.current().anchors[0]]
-    expect(used?.certificate.der.buffer.byteLength).toBe(used?.certificate.der.length)
-    expect(unused?.certificate.der.buffer.byteLength).toBeGreaterThan(many * 100)
+    // Whoever is remembered by one keeps no other alive, and whoever transfers its octets to a worker takes no other with it.
+    for (const anchor of trust.current().anchors.slice(-2)) {
+      expect(anchor.certificate.der.buffer.byteLength).toBe(anchor.certificate.der.length)
+    }
   })
 
   test('of distinct names are as cheap to look through as ten', () => {

@@ -1,7 +1,14 @@
 /** What an application's own source, gate or checker says, or does not. */
+import type { TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { deny } from '../../src/errors.js'
-import { type CertificateSource, createAuthenticator, forwardedHeader, type RevocationStatus } from '../../src/index.js'
+import {
+  type CertificateSource,
+  createAuthenticator,
+  forwardedHeader,
+  type RevocationStatus,
+  rules,
+} from '../../src/index.js'
 import { limits } from '../../src/limits.js'
 import type { AnyRequest, Reading } from '../../src/source/source.js'
 import { createTestPki, type TestCredential, type TestPki } from '../../src/testing.js'
@@ -67,6 +74,61 @@ describe('a source of the application’s own', () => {
     expect(error).toMatchObject({ code: 'ERR_CLIENT_CERT_INTERNAL', status: 500 })
     expect((error as Error & { help: string }).help).toMatch(/^the source "our \\"mesh\\"" /)
     expect((error as Error & { help: string }).help).toMatch(says)
+  })
+
+  test.each<[string, () => Reading | Promise<Reading>]>([
+    // biome-ignore lint/suspicious/noThenProperty: a promise is what has it
+    ['a function that is a promise', () => Object.assign(() => {}, { then: () => {} }) as never],
+    // biome-ignore lint/suspicious/noThenProperty: a promise is what has it
+    ['an object that is one', () => ({ then: () => {} }) as never],
+  ])('%s and never answers is given up too', async (_, read) => {
+    expect(await decide(read, limits.sourceMilliseconds)).toMatchObject({ code: 'ERR_CLIENT_CERT_INTERNAL' })
+  })
+
+  test('whose reading throws when it is looked at refuses, with a candidate beside it too', async () => {
+    const reading = {
+      get presented(): never {
+        throw new Error('gone')
+      },
+    }
+    const source: CertificateSource = { name: 'ours', read: () => reading }
+    for (const candidate of [undefined, { rules: rules.commonName('alice') }]) {
+      const options = {
+        trust: pki.trust,
+        source,
+        revocation: 'none',
+        log: false,
+        ...(candidate && { candidate }),
+      } as const
+      const auth = createAuthenticator(options)
+      expect(await auth.authenticate(request)).toMatchObject({ error: { code: 'ERR_CLIENT_CERT_INTERNAL' } })
+      await auth.close()
+    }
+  })
+
+  test.each<[string, () => unknown]>([
+    ['throws', () => thrown(new Error('cache'))],
+    ['rejects', () => Promise.reject(new Error('cache'))],
+  ])('whose accepted() %s changes no decision, and ends no process', async (_, accepted) => {
+    const unhandled: unknown[] = []
+    const note = (reason: unknown) => unhandled.push(reason)
+    process.on('unhandledRejection', note)
+    try {
+      expect(await decide(() => ({ ...presented(), accepted: accepted as () => void }))).toBe('accepted')
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      expect(unhandled).toEqual([])
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+  })
+
+  test('that is asked about a connection is given up in the same way', async () => {
+    jest.useFakeTimers()
+    const source: CertificateSource = { name: 'ours', read: never, readSocket: never as never }
+    const auth = createAuthenticator({ trust: pki.trust, source, revocation: 'none', log: false })
+    const pending = auth.authenticateSocket({} as TLSSocket)
+    await jest.advanceTimersByTimeAsync(limits.sourceMilliseconds)
+    expect(await pending).toMatchObject({ error: { code: 'ERR_CLIENT_CERT_INTERNAL' } })
   })
 
   test('a refusal it throws stays what it is', async () => {

@@ -2,16 +2,16 @@ import { inTime } from '../deadline.js'
 import { asInternal } from '../errors.js'
 import { quote } from '../help.js'
 import { limits } from '../limits.js'
-import type { AnyRequest, CertificateSource, Reading } from '../source/source.js'
+import type { CertificateSource, Reading } from '../source/source.js'
 import { isThenable } from '../thenable.js'
 
 /**
- * What the source finds on a request. It, or a gate in it, may be the application's own: what it throws refuses under its name, and so does
- * an answer that does not come.
+ * What the source finds on a request or a connection. It, or a gate in it, may be the application's own: what it throws refuses under its name,
+ * and so does an answer that does not come.
  */
-export function readRequest(source: CertificateSource, request: AnyRequest, at: number): Reading | Promise<Reading> {
+export function readBy(source: CertificateSource, read: () => Reading | Promise<Reading>): Reading | Promise<Reading> {
   try {
-    const reading = source.read(request, at)
+    const reading = read()
     return isThenable(reading) ? waitFor(reading, source) : reading
   } catch (thrown) {
     throw refusalBy(source, thrown)
