@@ -80,7 +80,7 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
   const { pool, unreadable } = poolOf(input.intermediates ?? [])
   try {
     const endEntity = Certificate.parse(input.certificate, 0)
-    const trust = new TrustSnapshot(input.trustAnchors.map(anchorOf))
+    const trust = trustOf(input.trustAnchors)
     const at = input.at.getTime()
     const paths = verifiedPaths(endEntity, trust, pool, profile, at)
     const checker = input.crls === undefined ? 'none' : await suppliedCrls(input.crls)
@@ -96,6 +96,17 @@ export async function validateCertificationPath(input: PathInput): Promise<PathR
 
 /** Callers give the same anchors again and again: what was read of one is kept while its octets are there, and are the same. */
 const anchors = new WeakMap<Uint8Array, TrustAnchor>()
+
+const alone = new WeakMap<TrustAnchor, TrustSnapshot>()
+
+/** One anchor, as most give, is a store of its own that is kept with it. */
+function trustOf(ders: readonly Uint8Array[]): TrustSnapshot {
+  const [first, ...others] = ders.map(anchorOf) as [TrustAnchor, ...TrustAnchor[]]
+  if (others.length > 0) return new TrustSnapshot([first, ...others])
+  const known = alone.get(first) ?? new TrustSnapshot([first])
+  alone.set(first, known)
+  return known
+}
 
 function anchorOf(der: Uint8Array): TrustAnchor {
   const known = anchors.get(der)

@@ -26,7 +26,6 @@ import { acceptance, refusal } from './make-decision.js'
 import { type AuthenticatorOptions, resolveOptions, type Settings } from './options.js'
 import { parsePresented } from './presented.js'
 import { type KnownPrincipal, onlyName } from './principal.js'
-import { readBy } from './read-source.js'
 import {
   askingFor,
   beginTrace,
@@ -42,6 +41,7 @@ import {
 } from './reporting.js'
 import { checkRuleBinding } from './rule-check.js'
 import { checkServer } from './server-check.js'
+import { inSourceTime, refusalOfSource } from './source-failures.js'
 import { readingOf, readSocket, type Standing } from './standing.js'
 
 /**
@@ -206,11 +206,14 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
     const begun = isAudited(settings) ? performance.now() : undefined
     let at = Number.NaN
     let found: Reading | undefined
+    let isReading = false
     try {
       at = momentOf(settings)
+      isReading = true
       const reading = read(at)
       // Only a gate that has to wait costs a turn.
-      if ('then' in reading) return deliberate(reading, at, request, reporting)
+      if ('then' in reading) return deliberate(inSourceTime(source, reading), at, request, reporting)
+      isReading = false
       found = reading
       const known = recall(reading, at, reporting, request)
       if (known === undefined) return deliberate(reading, at, request, reporting)
@@ -218,7 +221,8 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
       return known
     } catch (error) {
       inspect(request)
-      return refuse(error, found, at, request, reporting, beginTrace())
+      const thrown = isReading ? refusalOfSource(source, error) : error
+      return refuse(thrown, found, at, request, reporting, beginTrace())
     }
   }
 
@@ -295,7 +299,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
   }
 
   const decideRequest: AuthenticatorInternals[typeof internals]['decide'] = (request, reporting) =>
-    decide((at) => readBy(source, () => source.read(request, at)), request, reporting)
+    decide((at) => source.read(request, at), request, reporting)
 
   const checkRule = (rule: Rule) => checkRuleBinding(rule, settings.trust.current())
   // Another CA may come with a reload.
@@ -304,8 +308,7 @@ function authenticatorOf(settings: Settings, candidateFrom?: AuthenticatorOption
 
   const authenticator: AuthenticatorInternals = {
     authenticate: (request) => promised(decideRequest(request, enforcing)),
-    authenticateSocket: (socket) =>
-      promised(decide(() => readBy(source, () => readSocket(settings, socket)), undefined, enforcing)),
+    authenticateSocket: (socket) => promised(decide(() => readSocket(settings, socket), undefined, enforcing)),
     authenticateChain: (presented) => promised(decide(() => ({ presented }), undefined, enforcing)),
     ready: async () => {
       if (rules !== undefined) await Promise.all(partsOf(rules).live.map((source) => source.ready()))
