@@ -6,8 +6,10 @@
 export function inTime<T>(
   answer: PromiseLike<T>,
   milliseconds: number,
-  late: () => unknown,
-  isAwaited = true,
+  {
+    late = () => new Error(`it has not answered in ${milliseconds} ms`),
+    isAwaited = true,
+  }: { late?: () => unknown; isAwaited?: boolean } = {},
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     // Not a race: one that many wait for, each for a while, would hold on to all of them until it settles.

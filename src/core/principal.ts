@@ -30,7 +30,6 @@ export const principalSources: { readonly [S in PrincipalSource]: (identity: Cli
 
 /** Milliseconds until a `resolve` that does not answer is given up: the request is refused as an internal error. */
 const resolveMilliseconds = 10_000
-const late = () => new Error(`it has not answered in ${resolveMilliseconds} ms`)
 const principals = 10_000
 
 /**
@@ -85,7 +84,7 @@ export class PrincipalMemory {
   async #answer(identity: ClientIdentity): Promise<Principal | undefined> {
     try {
       const answer = this.#resolve(identity)
-      return isThenable(answer) ? await inTime(answer, resolveMilliseconds, late) : answer
+      return isThenable(answer) ? await inTime(answer, resolveMilliseconds) : answer
     } catch (thrown) {
       throw asInternal(thrown, 'resolve()', 'yes')
     }

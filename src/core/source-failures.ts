@@ -10,9 +10,8 @@ export const refusalOfSource = ({ name }: CertificateSource, thrown: unknown): A
 
 /** The same of an answer it has promised, also where that does not come. */
 export async function inSourceTime(source: CertificateSource, reading: PromiseLike<Reading>): Promise<Reading> {
-  const milliseconds = limits.sourceMilliseconds
   try {
-    return await inTime(reading, milliseconds, () => new Error(`it has not answered in ${milliseconds} ms`))
+    return await inTime(reading, limits.sourceMilliseconds)
   } catch (thrown) {
     throw refusalOfSource(source, thrown)
   }

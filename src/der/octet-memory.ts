@@ -1,3 +1,5 @@
+import { areOctetsAt } from './octets.js'
+
 const slots = 1024
 
 /**
@@ -22,8 +24,7 @@ export class OctetMemory<T> {
     const slot = slotOf(bytes, start, end)
     const known = this.#octets[slot]
     if (known === undefined || known.length !== end - start) return undefined
-    for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return undefined
-    return this.#values[slot]
+    return areOctetsAt(known, 0, bytes, start, end) ? this.#values[slot] : undefined
   }
 
   /**

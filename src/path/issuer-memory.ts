@@ -3,6 +3,7 @@ import { LruMap } from '../lru-map.js'
 import type { SubjectPublicKeyInfo } from '../x509/algorithm.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { DistinguishedName } from '../x509/name.js'
+import { slice } from '../x509/text.js'
 import type { CertificationPath } from './certification-path.js'
 
 const certificates = 1_000
@@ -67,7 +68,4 @@ const isWrittenAs = (known: Certificate | undefined, der: Uint8Array): boolean =
   known !== undefined && known.der.length === der.length && Buffer.compare(known.der, der) === 0
 
 /** Octets in which certificates differ: about the serial number, and the end of the signature. What is found by them is compared whole. */
-function traits(der: Uint8Array): string {
-  const octets = Buffer.from(der.buffer, der.byteOffset, der.length)
-  return octets.toString('latin1', 8, 40) + octets.toString('latin1', der.length - 16)
-}
+const traits = (der: Uint8Array): string => slice(der, 8, 40) + slice(der, der.length - 16, der.length)

@@ -107,8 +107,6 @@ export async function firstUnrevoked(
   }
 }
 
-const late = () => new Error(`it has not answered in ${limits.revocationMilliseconds} ms`)
-
 /** What a checker throws carries its name: it may be the application's own. */
 async function answerOf(
   checker: RevocationChecker,
@@ -118,7 +116,7 @@ async function answerOf(
 ): Promise<RevocationStatus> {
   try {
     const answer = checker.check(path, at, context)
-    return isThenable(answer) ? await inTime(answer, limits.revocationMilliseconds, late, false) : answer
+    return isThenable(answer) ? await inTime(answer, limits.revocationMilliseconds, { isAwaited: false }) : answer
   } catch (thrown) {
     throw asInternal(thrown, `the revocation checker ${quote(String(checker.name))}`, 'perhaps')
   }

@@ -1,3 +1,4 @@
+import { inTime } from '../deadline.js'
 import { limits } from '../limits.js'
 import type { DenyEntry } from './deny-entries.js'
 
@@ -15,6 +16,7 @@ export interface DenySource {
 const firstRefresh = 5
 /** Seconds after which a call is said to have failed. Its answer is taken all the same, if it comes before that of the next one. */
 const patience = 30
+const late = () => new Error(`load() has not answered within ${patience} s`)
 
 /**
  * Asks a function for entries, again and again, whatever it does: it may throw, reject, hang, and answer out of order. What was asked for later is
@@ -31,7 +33,7 @@ export class DenyLoads {
 
   constructor(source: DenySource) {
     this.#source = source
-    this.started = within(limits.fetchMilliseconds, this.#look()).catch(() => {})
+    this.started = inTime(this.#look(), limits.fetchMilliseconds, { isAwaited: false }).catch(() => {})
   }
 
   /** Calls the function now. Rejects where there are no entries. */
@@ -56,7 +58,7 @@ export class DenyLoads {
   async #look(): Promise<void> {
     const { refresh, failed } = this.#source
     try {
-      await within(patience * 1000, this.load())
+      await inTime(this.load(), patience * 1000, { late, isAwaited: false })
     } catch (error) {
       if (!this.#isClosed) failed(error)
     }
@@ -65,14 +67,4 @@ export class DenyLoads {
     this.#timer = setTimeout(() => void this.#look(), seconds * 1000)
     this.#timer.unref()
   }
-}
-
-/** Rejects where it takes longer. Leaves no timer behind. */
-function within(milliseconds: number, work: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(new Error(`load() has not answered within ${milliseconds / 1000} s`))
-    const timer = setTimeout(late, milliseconds)
-    timer.unref()
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
 }

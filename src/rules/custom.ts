@@ -51,7 +51,10 @@ export function custom(
       try {
         // A rule whose answer is remembered for other requests must not see this one.
         const answer: unknown = holds(identity, isOfIdentity ? undefined : request)
-        return judgeAnswer(description, isThenable(answer) ? await inTime(answer, timeout, () => timedOut) : answer)
+        return judgeAnswer(
+          description,
+          isThenable(answer) ? await inTime(answer, timeout, { late: () => timedOut }) : answer,
+        )
       } catch (error) {
         return error === timedOut ? broken(description, 'timed-out') : broken(description, 'threw', textOf(error))
       }

@@ -3,6 +3,7 @@ import { groupBy } from '../group-by.js'
 import type { Certificate } from '../x509/certificate.js'
 import type { DistinguishedName } from '../x509/name.js'
 import { oid } from '../x509/oid.js'
+import { slice } from '../x509/text.js'
 
 /** RFC 5280 §6.1.1 (d): a certificate whose key is believed without proof. */
 export interface TrustAnchor {
@@ -119,8 +120,10 @@ function bySubject(anchors: readonly TrustAnchor[]): Map<string, TrustAnchor | N
     const anchor = frozen(each)
     const key = anchor.certificate.subjectKey
     const first = found.get(key) as TrustAnchor | undefined
-    if (first === undefined) found.set(key, anchor)
-    else several.get(key)?.push(anchor) ?? several.set(key, [first, anchor])
+    const list = several.get(key)
+    if (list !== undefined) list.push(anchor)
+    else if (first !== undefined) several.set(key, [first, anchor])
+    else found.set(key, anchor)
   }
   for (const [key, list] of several) found.set(key, new Namesakes(list))
   return found
@@ -143,7 +146,7 @@ function distinct<T extends TrustAnchor>(anchors: readonly T[]): readonly T[] {
   ]
 }
 
-const latin1 = (octets: Uint8Array) => Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1')
+const latin1 = (octets: Uint8Array) => slice(octets, 0, octets.length)
 
 const keyText = ({ publicKey }: Certificate) => latin1(publicKey.der)
 

@@ -1,4 +1,5 @@
 import { OctetMemory } from '../der/octet-memory.js'
+import { areOctetsAt } from '../der/octets.js'
 import { DerError, DerReader, explicit, Tag } from '../der/reader.js'
 import { checkElement } from '../der/well-formed.js'
 import { oid } from './oid.js'
@@ -51,10 +52,8 @@ export class AlgorithmIdentifier {
   /** The same octets. */
   isWrittenAs(other: AlgorithmIdentifier): boolean {
     if (this === other) return true
-    const length = this.#end - this.#start
-    if (other.#end - other.#start !== length) return false
-    for (let i = 0; i < length; i++) if (this.#bytes[this.#start + i] !== other.#bytes[other.#start + i]) return false
-    return true
+    if (other.#end - other.#start !== this.#end - this.#start) return false
+    return areOctetsAt(this.#bytes, this.#start, other.#bytes, other.#start, other.#end)
   }
 }
 
@@ -116,12 +115,10 @@ export class SubjectPublicKeyInfo {
     return this.#bytes.subarray(this.#start, this.#end)
   }
 
-  /** The same octets. A loop: two keys differ soon, and to ask for a comparison of buffers takes longer than to find out. */
+  /** The same octets. */
   isWrittenAs(other: SubjectPublicKeyInfo): boolean {
-    const length = this.#end - this.#start
-    if (other.#end - other.#start !== length) return false
-    for (let i = 0; i < length; i++) if (this.#bytes[this.#start + i] !== other.#bytes[other.#start + i]) return false
-    return true
+    if (other.#end - other.#start !== this.#end - this.#start) return false
+    return areOctetsAt(this.#bytes, this.#start, other.#bytes, other.#start, other.#end)
   }
 
   /** Contents of subjectPublicKey without the unused-bits octet. */

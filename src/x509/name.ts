@@ -1,4 +1,5 @@
 import { OctetMemory } from '../der/octet-memory.js'
+import { areOctetsAt } from '../der/octets.js'
 import { DerError, DerReader, Tag } from '../der/reader.js'
 import { limits } from '../limits.js'
 import { AttributeTypeAndValue, type RelativeDistinguishedName } from './attribute.js'
@@ -127,10 +128,8 @@ export class DistinguishedName {
   isWrittenAt(bytes: Uint8Array, start: number, end: number): boolean {
     const own = this.#bytes
     const from = this.#start
-    const length = this.#end - from
-    if (own === undefined || length !== end - start) return false
-    for (let i = 0; i < length; i++) if (own[from + i] !== bytes[start + i]) return false
-    return true
+    if (own === undefined || this.#end - from !== end - start) return false
+    return areOctetsAt(own, from, bytes, start, end)
   }
 
   /** RFC 5280 §7.1: equal relative distinguished names in equal order. */
